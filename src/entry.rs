@@ -1,0 +1,317 @@
+//! A stored response: what policy needs to judge it, its header fields, and its body.
+//!
+//! An entry is flattened when it is made: the header fields lie in one buffer of their exact size and the body in
+//! another. A field or a body slice taken from a connection would keep that connection's whole read buffer alive.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use http::StatusCode;
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::clock::Timestamp;
+use crate::invalidation::{Category, Tag};
+use crate::key::Key;
+
+/// A stored response. Shared as `Arc<Entry>`; nothing in it changes after it was made.
+#[derive(Debug)]
+pub struct Entry {
+    meta: Meta,
+    head: Head,
+    body: Bytes,
+}
+
+/// What policy decided about a response when it was stored, and what it needs to decide on its reuse. Header fields
+/// are read once, at store time; everything here is ready to be compared.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Meta {
+    /// The whole logical key, compared when the entry is read from a shared store.
+    pub key: Key,
+    /// The stored status.
+    pub status: StatusCode,
+    /// When the request that the response answers was sent.
+    pub requested_at: Timestamp,
+    /// When the response's head arrived.
+    pub received_at: Timestamp,
+    /// Age at `received_at` (RFC 9111 §4.2.3, `corrected_initial_age`).
+    pub initial_age: Duration,
+    /// Freshness lifetime (RFC 9111 §4.2.1), clamped by the route. The response is fresh while this exceeds its age.
+    pub lifetime: Duration,
+    /// How long past its lifetime the response may be served while it is refreshed (RFC 5861 §3).
+    pub stale_while_revalidate: Duration,
+    /// How long past its lifetime the response may be served when the upstream fails (RFC 5861 §4).
+    pub stale_if_error: Duration,
+    /// What the response's directives forbid and allow.
+    pub terms: Terms,
+    /// The request fields that selected this variant, normalised, in the order of their names (RFC 9111 §4.1).
+    pub selecting: Vec<(HeaderName, Option<String>)>,
+    /// The category of the route.
+    pub category: Option<Category>,
+    /// The tags the response is cleared by.
+    pub tags: Vec<Tag>,
+}
+
+/// The directives of a stored response that bind its reuse.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Terms {
+    /// `no-cache`: validate before every reuse.
+    pub always_validate: bool,
+    /// `must-revalidate`, `proxy-revalidate` or `s-maxage`: never serve stale.
+    pub never_stale: bool,
+    /// `public`, `s-maxage` or `must-revalidate`: may answer a request with `Authorization` (RFC 9111 §3.5).
+    pub shared_with_authorization: bool,
+    /// The lifetime is a guess from `Last-Modified` (RFC 9111 §4.2.2).
+    pub heuristic: bool,
+    /// The response carries `ETag` or `Last-Modified`.
+    pub has_validator: bool,
+}
+
+/// Header fields in one buffer: for each, the length of the name (u16), the name, the length of the value (u32), the
+/// value; integers little-endian.
+///
+/// The fields are parsed at most once and then cloned for every hit.
+#[derive(Debug)]
+pub struct Head {
+    flat: Bytes,
+    fields: OnceLock<HeaderMap>,
+}
+
+/// Bytes that are not a header block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a header block")]
+pub struct BadHead;
+
+impl Meta {
+    /// Age of the response at `now` (RFC 9111 §4.2.3).
+    pub fn age(&self, now: Timestamp) -> Duration {
+        self.initial_age.saturating_add(now.since(self.received_at))
+    }
+
+    /// Freshness left at `now`, in whole seconds: positive while fresh, zero or negative once stale.
+    pub fn ttl_secs(&self, now: Timestamp) -> i64 {
+        let (lifetime, age) = (self.lifetime.as_millis(), self.age(now).as_millis());
+        let secs = if lifetime > age { (lifetime - age).div_ceil(1000) } else { (age - lifetime) / 1000 };
+        let secs = i64::try_from(secs).unwrap_or(i64::MAX);
+        if lifetime > age { secs } else { -secs }
+    }
+
+    /// The instant at which the response turns stale.
+    pub fn stale_at(&self) -> Timestamp {
+        self.received_at.plus(self.lifetime.saturating_sub(self.initial_age))
+    }
+
+    /// The instant after which nothing can use the entry any more: past its freshness, its stale windows and, where it
+    /// has a validator, a time in which validating it is cheaper than fetching it.
+    pub fn drop_at(&self) -> Timestamp {
+        const KEPT_TO_VALIDATE: Duration = Duration::from_secs(600);
+        let window = self.stale_while_revalidate.max(self.stale_if_error);
+        let validation = if self.terms.has_validator { self.lifetime.min(KEPT_TO_VALIDATE) } else { Duration::ZERO };
+        self.stale_at().plus(window.max(validation))
+    }
+}
+
+impl Entry {
+    /// An entry whose fields and body are copied into buffers of their exact size.
+    pub fn new(meta: Meta, headers: &HeaderMap, body: Bytes) -> Self {
+        Self { meta, head: Head::flatten(headers), body }
+    }
+
+    /// An entry from parts that are flat already.
+    pub fn from_parts(meta: Meta, head: Head, body: Bytes) -> Self {
+        Self { meta, head, body }
+    }
+
+    /// What policy knows of it.
+    pub fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    /// The stored header fields.
+    pub fn headers(&self) -> &HeaderMap {
+        self.head.fields()
+    }
+
+    /// The header block as it is stored.
+    pub fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// The body. Cloning it copies nothing.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// Bytes of memory the entry holds, its parsed fields included.
+    pub fn weight(&self) -> usize {
+        const PER_FIELD: usize = 112;
+        let selecting: usize = self.meta.selecting.iter().map(|(_, v)| 64 + v.as_ref().map_or(0, String::len)).sum();
+        let tags: usize = self.meta.tags.iter().map(|tag| 32 + tag.as_str().len()).sum();
+        let fields = self.head.count() * PER_FIELD;
+        size_of::<Self>()
+            + self.meta.key.as_str().len()
+            + selecting
+            + tags
+            + self.head.flat.len()
+            + fields
+            + self.body.len()
+    }
+}
+
+impl Head {
+    /// Copies header fields into one buffer.
+    pub fn flatten(headers: &HeaderMap) -> Self {
+        let size = headers.iter().map(|(name, value)| 6 + name.as_str().len() + value.len()).sum();
+        let mut flat = BytesMut::with_capacity(size);
+        for (name, value) in headers {
+            // Field names are far below 64 KiB and values below 4 GiB: the parsers that produced them cap both.
+            let (Ok(name_len), Ok(value_len)) = (u16::try_from(name.as_str().len()), u32::try_from(value.len())) else {
+                continue;
+            };
+            flat.put_u16_le(name_len);
+            flat.put_slice(name.as_str().as_bytes());
+            flat.put_u32_le(value_len);
+            flat.put_slice(value.as_bytes());
+        }
+        Self { flat: flat.freeze(), fields: OnceLock::new() }
+    }
+
+    /// Reads a header block that comes from outside this process.
+    ///
+    /// # Errors
+    /// [`BadHead`] when a length is wrong or a field is not valid HTTP.
+    pub fn parse(flat: Bytes) -> Result<Self, BadHead> {
+        let fields = parse(&flat)?;
+        Ok(Self { flat, fields: OnceLock::from(fields) })
+    }
+
+    /// The block as it is stored.
+    pub fn as_bytes(&self) -> &Bytes {
+        &self.flat
+    }
+
+    /// The fields, parsed on the first call.
+    pub fn fields(&self) -> &HeaderMap {
+        // A block is made from a HeaderMap or parsed when it is read, so it is always well-formed here.
+        self.fields.get_or_init(|| parse(&self.flat).unwrap_or_default())
+    }
+
+    fn count(&self) -> usize {
+        Walk { rest: &self.flat, at: 0 }.count()
+    }
+}
+
+/// Walks a header block; ends at its end or with an error at the first fault.
+struct Walk<'a> {
+    rest: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Walk<'a> {
+    fn take(&mut self, len: usize) -> Option<&'a [u8]> {
+        let (head, rest) = self.rest.split_at_checked(len)?;
+        (self.rest, self.at) = (rest, self.at + len);
+        Some(head)
+    }
+
+    /// The name and the range of the value.
+    fn field(&mut self) -> Option<(&'a [u8], std::ops::Range<usize>)> {
+        let name_len = u16::from_le_bytes(self.take(2)?.try_into().ok()?);
+        let name = self.take(name_len.into())?;
+        let value_len = usize::try_from(u32::from_le_bytes(self.take(4)?.try_into().ok()?)).ok()?;
+        let start = self.at;
+        self.take(value_len)?;
+        Some((name, start..start + value_len))
+    }
+}
+
+impl<'a> Iterator for Walk<'a> {
+    type Item = Result<(&'a [u8], std::ops::Range<usize>), BadHead>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let field = self.field().ok_or(BadHead);
+        if field.is_err() {
+            self.rest = &[];
+        }
+        Some(field)
+    }
+}
+
+fn parse(flat: &Bytes) -> Result<HeaderMap, BadHead> {
+    // Three more than there are: a hit adds Age, Cache-Status and X-Cache without growing the map.
+    let mut fields = HeaderMap::with_capacity(Walk { rest: flat, at: 0 }.count() + 3);
+    for field in (Walk { rest: flat, at: 0 }) {
+        let (name, value) = field?;
+        let name = HeaderName::from_bytes(name).map_err(|_| BadHead)?;
+        let value = HeaderValue::from_maybe_shared(flat.slice(value)).map_err(|_| BadHead)?;
+        fields.try_append(name, value).map_err(|_| BadHead)?;
+    }
+    Ok(fields)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// An entry of this key and body that was received at `received_at` and is fresh for `lifetime`.
+    pub(crate) fn sample(key: &str, body: &'static str, received_at: Timestamp, lifetime: Duration) -> Entry {
+        let meta = Meta {
+            key: Key::parse(key).unwrap(),
+            status: StatusCode::OK,
+            requested_at: received_at,
+            received_at,
+            initial_age: Duration::ZERO,
+            lifetime,
+            stale_while_revalidate: Duration::ZERO,
+            stale_if_error: Duration::ZERO,
+            terms: Terms::default(),
+            selecting: Vec::new(),
+            category: None,
+            tags: Vec::new(),
+        };
+        let mut headers = HeaderMap::new();
+        headers.insert("content-type", HeaderValue::from_static("application/json"));
+        Entry::new(meta, &headers, Bytes::from_static(body.as_bytes()))
+    }
+
+    #[test]
+    fn repeated_fields_survive_flattening_in_order() {
+        let mut headers = HeaderMap::new();
+        headers.append("set-cookie", HeaderValue::from_static("a=1"));
+        headers.append("x-custom", HeaderValue::from_bytes(b"\xff").unwrap());
+        headers.append("set-cookie", HeaderValue::from_static("b=2"));
+        let head = Head::parse(Head::flatten(&headers).as_bytes().clone()).unwrap();
+        assert_eq!(head.fields(), &headers);
+    }
+
+    #[test]
+    fn a_damaged_block_is_refused_at_every_length() {
+        let mut headers = HeaderMap::new();
+        headers.insert("etag", HeaderValue::from_static("\"1\""));
+        headers.insert("x-other", HeaderValue::from_static("y"));
+        let flat = Head::flatten(&headers).as_bytes().clone();
+        let whole_fields = [0, 2 + 4 + 4 + 3];
+        for cut in (0..flat.len()).filter(|cut| !whole_fields.contains(cut)) {
+            assert_eq!(Head::parse(flat.slice(..cut)).err(), Some(BadHead), "cut at {cut}");
+        }
+        assert!(Head::parse(Bytes::from_static(b"\x02\x00a\n\x00\x00\x00\x00")).is_err());
+    }
+
+    #[test]
+    fn ttl_counts_down_and_goes_on_below_zero() {
+        let received = Timestamp::from_secs(100);
+        let entry = sample("GET:/a", "x", received, Duration::from_secs(90));
+        let ttl = |secs| entry.meta().ttl_secs(received.plus(Duration::from_millis(secs)));
+        assert_eq!([ttl(0), ttl(2_999), ttl(3_000), ttl(90_000), ttl(102_500)], [90, 88, 87, 0, -12]);
+    }
+
+    #[test]
+    fn age_is_never_negative_when_the_clock_goes_back() {
+        let received = Timestamp::from_secs(100);
+        let entry = sample("GET:/a", "x", received, Duration::from_secs(90));
+        assert_eq!(entry.meta().age(Timestamp::from_secs(5)), Duration::ZERO);
+    }
+}

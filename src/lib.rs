@@ -1,0 +1,9 @@
+//! larder: an HTTP response cache.
+
+pub mod clock;
+pub mod entry;
+pub mod invalidation;
+pub mod key;
+pub mod outcome;
+pub mod policy;
+pub mod store;

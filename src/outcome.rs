@@ -1,0 +1,361 @@
+//! What the cache did with a request, and why. One enum names every refusal; it feeds the `detail` of `Cache-Status`,
+//! the counters and the log alike.
+
+use std::fmt::Write as _;
+
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::HeaderValue;
+
+/// Why a response was not reused, not stored, or not fetched in the ordinary way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    // Why a request passes the cache by.
+    /// The request carries the bypass parameter.
+    NoCacheParam,
+    /// The request carries credentials that the route does not key on.
+    Authorization,
+    /// The request carries a cookie that the route excludes.
+    Cookie,
+    /// A GET with a body.
+    RequestBody,
+    /// The request asks for another protocol on this connection.
+    Upgrade,
+    /// The request has a precondition that only the upstream can judge (`If-Match`, `If-Unmodified-Since`).
+    Precondition,
+    /// The request asks for a part that is not stored.
+    Range,
+    /// The route says that it is never cached.
+    RouteNever,
+    /// No route matches the path.
+    NoRoute,
+    /// The cache is switched off.
+    Disabled,
+    /// A HEAD for which no GET is stored.
+    Head,
+    /// The client's Cache-Control forbids the stored response (RFC 9111 §5.2.1).
+    ClientCacheControl,
+
+    // Why a response is not stored.
+    /// The status is not one the route stores.
+    Status,
+    /// The origin said `no-store`.
+    NoStore,
+    /// The origin said `private`.
+    Private,
+    /// The response sets a cookie.
+    SetCookie,
+    /// `Vary: *`.
+    VaryStar,
+    /// The response varies on a cookie that is not keyed.
+    VaryCookie,
+    /// The response varies on credentials that are not keyed.
+    VaryAuthorization,
+    /// The body is larger than `max_body`.
+    TooLarge,
+    /// There is no freshness lifetime and nothing to validate with.
+    NoLifetime,
+    /// The response was stale on arrival and has nothing to validate it with.
+    Expired,
+    /// A 206 or another answer to part of a resource.
+    Partial,
+    /// An event stream, gRPC or multipart stream.
+    Stream,
+    /// `store_if`: the body is shorter than the route wants.
+    BodyTooSmall,
+    /// `store_if`: the body is one that the route refuses.
+    BodyRefused,
+    /// `store_if`: the content type is not one that the route stores.
+    ContentType,
+    /// A field of the response could not be understood.
+    BadResponse,
+    /// The body ended before it was complete.
+    Incomplete,
+    /// An invalidation arrived while the response was on its way.
+    Invalidated,
+    /// Somebody else holds the lease on the key, or it ran out.
+    LeaseLost,
+    /// Too many fetches are in flight.
+    Saturated,
+
+    // Why a stored response is not served, or is served although it is stale.
+    /// The stored response is stale.
+    Stale,
+    /// The stored response says `no-cache`: it is validated before every use.
+    MustValidate,
+    /// Served stale while it is refreshed.
+    StaleWhileRevalidate,
+    /// Served stale because the upstream failed.
+    StaleIfError,
+
+    // Faults.
+    /// The shared store did not answer in time.
+    StoreTimeout,
+    /// The shared store could not be reached or answered with an error.
+    StoreError,
+    /// What the shared store held was not an entry.
+    StoreGarbage,
+    /// No connection to the upstream could be opened.
+    ConnectFailed,
+    /// The upstream did not accept a connection in time.
+    ConnectTimeout,
+    /// The upstream did not answer in time.
+    UpstreamTimeout,
+    /// The upstream closed the connection before it answered.
+    UpstreamClosed,
+    /// The upstream's answer was not HTTP.
+    UpstreamGarbage,
+    /// The fetch that this request waited for took longer than `coalesce_wait`.
+    CoalesceTimeout,
+    /// The fetch that this request waited for failed.
+    LeaderFailed,
+    /// The fetch that this request waited for proved uncacheable.
+    LeaderUncacheable,
+}
+
+impl Reason {
+    /// The token that stands in `Cache-Status`, in metrics and in the log.
+    pub const fn token(self) -> &'static str {
+        self.words().0
+    }
+
+    /// One sentence for a person.
+    pub const fn sentence(self) -> &'static str {
+        self.words().1
+    }
+
+    const fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::NoCacheParam => ("nocache", "The request asks to bypass the cache."),
+            Self::Authorization => ("authorization", "The request carries credentials that the route does not key on."),
+            Self::Cookie => ("cookie", "The request carries a cookie named in bypass.if_cookie."),
+            Self::RequestBody => ("request-body", "A GET with a body is never answered from the cache."),
+            Self::Upgrade => ("upgrade", "The request asks for another protocol on its connection."),
+            Self::Precondition => ("precondition", "Only the upstream can judge If-Match and If-Unmodified-Since."),
+            Self::Range => ("range", "The request asks for a part of a response that is not stored."),
+            Self::RouteNever => ("route", "The route is not cached."),
+            Self::NoRoute => ("no-route", "No route matches the path."),
+            Self::Disabled => ("disabled", "The cache is switched off."),
+            Self::Head => ("head", "No GET is stored that could answer this HEAD."),
+            Self::ClientCacheControl => {
+                ("client-cache-control", "The client's Cache-Control does not allow the stored response.")
+            }
+            Self::Status => ("status", "The route does not store this status."),
+            Self::NoStore => ("no-store", "The origin forbids storing the response."),
+            Self::Private => ("private", "The origin says that the response is for one user."),
+            Self::SetCookie => ("set-cookie", "The response sets a cookie."),
+            Self::VaryStar => ("vary-star", "The response varies on more than the request (Vary: *)."),
+            Self::VaryCookie => ("vary-cookie", "The response varies on cookies that the route does not key on."),
+            Self::VaryAuthorization => {
+                ("vary-authorization", "The response varies on credentials that the route does not key on.")
+            }
+            Self::TooLarge => ("too-large", "The body is larger than max_body."),
+            Self::NoLifetime => ("no-lifetime", "The response has no freshness lifetime and no validator."),
+            Self::Expired => ("expired", "The response was stale on arrival and has no validator."),
+            Self::Partial => ("partial", "The response is part of a resource."),
+            Self::Stream => ("stream", "The response is a stream."),
+            Self::BodyTooSmall => ("body-too-small", "The body is shorter than store_if.min_body."),
+            Self::BodyRefused => ("body-refused", "The body is one of store_if.body_not."),
+            Self::ContentType => ("content-type", "The content type is not one of store_if.content_type."),
+            Self::BadResponse => ("bad-response", "A field of the response could not be understood."),
+            Self::Incomplete => ("incomplete", "The body ended before it was complete."),
+            Self::Invalidated => ("invalidated", "An invalidation arrived while the response was on its way."),
+            Self::LeaseLost => ("lease-lost", "The lease on the key was lost before the response could be stored."),
+            Self::Saturated => ("saturated", "Too many fetches are in flight."),
+            Self::Stale => ("stale", "The stored response is stale."),
+            Self::MustValidate => ("must-validate", "The stored response must be validated before it is used."),
+            Self::StaleWhileRevalidate => {
+                ("stale-while-revalidate", "The stored response is served stale while it is refreshed.")
+            }
+            Self::StaleIfError => {
+                ("stale-if-error", "The stored response is served stale because the upstream failed.")
+            }
+            Self::StoreTimeout => ("store-timeout", "Redis did not answer in time."),
+            Self::StoreError => ("store-error", "Redis could not be reached."),
+            Self::StoreGarbage => ("store-garbage", "What Redis held under the key was not an entry; it was removed."),
+            Self::ConnectFailed => ("connect-failed", "No connection to the upstream could be opened."),
+            Self::ConnectTimeout => ("connect-timeout", "The upstream did not accept a connection in time."),
+            Self::UpstreamTimeout => ("upstream-timeout", "The upstream did not answer in time."),
+            Self::UpstreamClosed => ("upstream-closed", "The upstream closed the connection before it answered."),
+            Self::UpstreamGarbage => ("upstream-garbage", "The upstream's answer was not HTTP."),
+            Self::CoalesceTimeout => ("coalesce-timeout", "The fetch that this request waited for took too long."),
+            Self::LeaderFailed => ("leader-failed", "The fetch that this request waited for failed."),
+            Self::LeaderUncacheable => {
+                ("leader-uncacheable", "The fetch that this request waited for proved uncacheable.")
+            }
+        }
+    }
+}
+
+/// Why a request went to the upstream (RFC 9211 §2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Forward {
+    /// The cache was configured, or asked, not to handle the request.
+    Bypass,
+    /// The method's semantics require it.
+    Method,
+    /// Nothing is stored under the key.
+    UriMiss,
+    /// Something is stored, but no variant for this request.
+    VaryMiss,
+    /// What is stored is stale.
+    Stale,
+    /// What is stored is fresh, but the request does not allow it.
+    Request,
+}
+
+impl Forward {
+    const fn token(self) -> &'static str {
+        match self {
+            Self::Bypass => "bypass",
+            Self::Method => "method",
+            Self::UriMiss => "uri-miss",
+            Self::VaryMiss => "vary-miss",
+            Self::Stale => "stale",
+            Self::Request => "request",
+        }
+    }
+}
+
+/// How a request was answered. Rendered as `Cache-Status` (RFC 9211) and `X-Cache`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Set when the answer came from the upstream.
+    pub forward: Option<Forward>,
+    /// Freshness left in seconds; set when the answer came from the store.
+    pub ttl: Option<i64>,
+    /// The status of the upstream's answer where it differs from the one sent.
+    pub forward_status: Option<StatusCode>,
+    /// The answer is being stored.
+    pub stored: bool,
+    /// The request shared another request's fetch.
+    pub collapsed: bool,
+    /// More about why.
+    pub detail: Option<Reason>,
+}
+
+impl Outcome {
+    /// Answered from the store with a fresh response.
+    pub const fn hit(ttl: i64) -> Self {
+        Self { forward: None, ttl: Some(ttl), forward_status: None, stored: false, collapsed: false, detail: None }
+    }
+
+    /// Answered from the store with a stale response.
+    pub const fn stale(ttl: i64, why: Reason) -> Self {
+        Self { detail: Some(why), ..Self::hit(ttl) }
+    }
+
+    /// Sent to the upstream.
+    pub const fn forwarded(forward: Forward) -> Self {
+        Self { forward: Some(forward), ttl: None, forward_status: None, stored: false, collapsed: false, detail: None }
+    }
+
+    /// Passed by the cache.
+    pub const fn bypass(why: Reason) -> Self {
+        Self { detail: Some(why), ..Self::forwarded(Forward::Bypass) }
+    }
+
+    /// The one word of `X-Cache`.
+    pub fn word(&self) -> &'static str {
+        match (self.forward, self.forward_status) {
+            (None, _) if self.detail.is_some() => "STALE",
+            (None, _) => "HIT",
+            (Some(Forward::Stale | Forward::Request), Some(StatusCode::NOT_MODIFIED)) => "REVALIDATED",
+            (Some(Forward::Bypass | Forward::Method), _) => "BYPASS",
+            (Some(_), _) => "MISS",
+        }
+    }
+
+    /// The member of `Cache-Status` that this cache appends, with the key when it is to be exposed.
+    pub fn cache_status(&self, key: Option<&str>) -> HeaderValue {
+        let mut text = String::with_capacity(64);
+        text.push_str("larder");
+        match self.forward {
+            None => text.push_str("; hit"),
+            Some(forward) => {
+                text.push_str("; fwd=");
+                text.push_str(forward.token());
+            }
+        }
+        if let Some(ttl) = self.ttl {
+            text.push_str("; ttl=");
+            text.push_str(itoa::Buffer::new().format(ttl));
+        }
+        if let Some(status) = self.forward_status {
+            text.push_str("; fwd-status=");
+            text.push_str(status.as_str());
+        }
+        if self.stored {
+            text.push_str("; stored");
+        }
+        if self.collapsed {
+            text.push_str("; collapsed");
+        }
+        if let Some(key) = key {
+            push_key(&mut text, key);
+        }
+        if let Some(detail) = self.detail {
+            text.push_str("; detail=");
+            text.push_str(detail.token());
+        }
+        HeaderValue::from_maybe_shared(Bytes::from(text)).unwrap_or(HeaderValue::from_static("larder"))
+    }
+}
+
+/// Appends the key as an RFC 8941 string; what a string cannot hold is percent-encoded.
+fn push_key(text: &mut String, key: &str) {
+    text.push_str("; key=\"");
+    for byte in key.bytes() {
+        match byte {
+            b'"' | b'\\' => text.extend(['\\', char::from(byte)]),
+            b' '..=b'~' => text.push(char::from(byte)),
+            _ => {
+                // Writing to a String cannot fail.
+                let _ = write!(text, "%{byte:02X}");
+            }
+        }
+    }
+    text.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outcomes_read_as_promised() {
+        let miss = Outcome::forwarded(Forward::UriMiss);
+        for (outcome, status, word) in [
+            (Outcome::hit(87), "larder; hit; ttl=87", "HIT"),
+            (
+                Outcome::stale(-12, Reason::StaleWhileRevalidate),
+                "larder; hit; ttl=-12; detail=stale-while-revalidate",
+                "STALE",
+            ),
+            (Outcome { stored: true, ..miss }, "larder; fwd=uri-miss; stored", "MISS"),
+            (Outcome { collapsed: true, ..miss }, "larder; fwd=uri-miss; collapsed", "MISS"),
+            (
+                Outcome { stored: true, ..Outcome::forwarded(Forward::VaryMiss) },
+                "larder; fwd=vary-miss; stored",
+                "MISS",
+            ),
+            (
+                Outcome { forward_status: Some(StatusCode::NOT_MODIFIED), ..Outcome::forwarded(Forward::Stale) },
+                "larder; fwd=stale; fwd-status=304",
+                "REVALIDATED",
+            ),
+            (Outcome::bypass(Reason::NoCacheParam), "larder; fwd=bypass; detail=nocache", "BYPASS"),
+            (Outcome::forwarded(Forward::Method), "larder; fwd=method", "BYPASS"),
+        ] {
+            assert_eq!(outcome.cache_status(None), status);
+            assert_eq!(outcome.word(), word, "{status}");
+        }
+    }
+
+    #[test]
+    fn an_exposed_key_is_a_valid_string() {
+        let status = Outcome::hit(1).cache_status(Some("GET:/a\"b\\é"));
+        assert_eq!(status, r#"larder; hit; ttl=1; key="GET:/a\"b\\%C3%A9""#);
+    }
+}

@@ -1,0 +1,276 @@
+//! Where records live.
+//!
+//! A [`Store`] keeps entries under keys, hands out leases that fence the filling of a key, and carries invalidations
+//! out. It never reads a header field: which variant answers which request, and what may be stored at all, is decided
+//! before it is asked.
+//!
+//! Two things make an invalidation final, whatever was in flight. A [`Fence`] stands in this process: it belongs to
+//! one fill, an invalidation closes it, and an insertion happens under its lock. A [`Lease`] stands in the shared
+//! store: an invalidation deletes it, and a store without it is refused.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::header::HeaderName;
+
+use crate::clock::Timestamp;
+use crate::entry::Entry;
+use crate::invalidation::{Category, Cleared, Selector, Tag};
+use crate::key::Key;
+
+/// A future without a borrow, boxed: only answers that wait pay for one.
+pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// An answer that is there already, or one that must be waited for.
+///
+/// A store that holds its records in memory answers [`Reply::Now`], and nothing is allocated for it.
+#[must_use]
+pub enum Reply<T> {
+    /// The answer.
+    Now(T),
+    /// The answer, later. Dropping it abandons the wait; an operation already sent to a server may still take effect.
+    Later(BoxFuture<T>),
+}
+
+/// What a store keeps: entries under keys.
+///
+/// Every method may be called from any task at any time. Failures are [`StoreError`]s; the cache treats them as misses
+/// and never fails a request over them.
+pub trait Store: Send + Sync + fmt::Debug + 'static {
+    /// Reads the record of `key`: its entry, or the fields it varies on when it has variants.
+    fn get(&self, key: &Key) -> Reply<Result<Found, StoreError>>;
+
+    /// Reads one variant of `key`. [`Found::Absent`] when there is no such variant.
+    fn get_variant(&self, key: &Key, variant: &VariantId) -> Reply<Result<Found, StoreError>>;
+
+    /// Asks for the lease on `key` before it is fetched. Once this has answered, every invalidation that selects the
+    /// key by its name, by `labels` or by pattern ends the lease.
+    fn lease(&self, key: &Key, labels: &Labels, fence: &Arc<Fence>) -> Reply<Result<Lease, StoreError>>;
+
+    /// Stores an entry if its lease still holds, replacing the one in its place.
+    ///
+    /// With `variant` the entry is stored beside the other variants of its key, at most `max_variants` of them.
+    fn put(&self, lease: Lease, put: Put) -> Reply<Result<Stored, StoreError>>;
+
+    /// Gives a lease back without storing anything.
+    fn release(&self, lease: Lease) -> Reply<()>;
+
+    /// Removes one record, its variants and its lease. Used for what proved unusable when it was read.
+    fn remove(&self, key: &Key) -> Reply<Result<(), StoreError>>;
+
+    /// Carries an invalidation out. When this has answered, nothing that was selected can be read, and no fill that
+    /// held a lease before can store.
+    fn invalidate(&self, selector: &Selector) -> Reply<Result<Cleared, StoreError>>;
+
+    /// Counts what an invalidation would delete.
+    fn count(&self, selector: &Selector) -> Reply<Result<u64, StoreError>>;
+
+    /// What the store says of its own health.
+    fn health(&self) -> Reply<Health>;
+}
+
+/// What a read found.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Found {
+    /// Nothing.
+    Absent,
+    /// The entry.
+    Entry(Arc<Entry>),
+    /// The key has variants, chosen by these request fields.
+    Varied(Arc<[HeaderName]>),
+}
+
+/// The identity of a variant: a digest of the normalised selecting fields (RFC 9111 §4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct VariantId([u8; 32]);
+
+/// What an entry can be selected by besides its key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Labels {
+    /// The category of the route.
+    pub category: Option<Category>,
+    /// The tags that are known before the response arrives.
+    pub tags: Vec<Tag>,
+}
+
+/// An entry to store.
+#[derive(Clone, Debug)]
+pub struct Put {
+    /// The entry; its key says where.
+    pub entry: Arc<Entry>,
+    /// For a response with `Vary`: the fields it varies on, in the order of their names, and its place among the variants.
+    pub variant: Option<(Arc<[HeaderName]>, VariantId)>,
+    /// How many variants a key may have; the oldest leaves.
+    pub max_variants: usize,
+    /// The instant of the decision.
+    pub now: Timestamp,
+}
+
+/// What came of a [`Store::put`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Stored {
+    /// The entry can be read from now on.
+    Yes,
+    /// An invalidation, or another holder, ended the lease.
+    LeaseLost,
+    /// The store has no room for an entry of this size.
+    TooLarge,
+}
+
+/// The right to store one key once.
+#[derive(Debug)]
+pub struct Lease {
+    key: Key,
+    labels: Labels,
+    fence: Arc<Fence>,
+    token: Option<u64>,
+}
+
+/// Stands between a fill and the memory of this process. Closed by an invalidation; an insertion happens under its
+/// lock, so it lies wholly before the invalidation (which then removes it) or does not happen.
+#[derive(Debug, Default)]
+pub struct Fence {
+    closed: Mutex<bool>,
+}
+
+/// Why a store did not answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The answer took longer than the configured timeout.
+    #[error("the store did not answer in time")]
+    Timeout,
+    /// The store cannot be reached.
+    #[error("the store cannot be reached: {0}")]
+    Unavailable(Arc<str>),
+    /// Somebody else holds the lease.
+    #[error("another node holds the lease")]
+    Leased,
+    /// What was read is not an entry; it was removed.
+    #[error("what the store held is not an entry")]
+    Garbage,
+}
+
+/// The state of a store.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Health {
+    /// `memory` or `redis`.
+    pub backend: &'static str,
+    /// Whether it answered.
+    pub healthy: bool,
+    /// How long it took.
+    pub latency: Option<Duration>,
+    /// The version of the server.
+    pub version: Option<String>,
+    /// The memory in use, as the server prints it.
+    pub used_memory: Option<String>,
+    /// Connections to the server.
+    pub connected_clients: Option<u64>,
+    /// Time since the server started.
+    pub uptime: Option<Duration>,
+    /// Why it is not healthy.
+    pub error: Option<String>,
+    /// Invalidations kept until the server is back.
+    pub queued_invalidations: u64,
+}
+
+impl<T: Send + 'static> Reply<T> {
+    /// The answer, waited for where it has to be.
+    pub async fn wait(self) -> T {
+        match self {
+            Self::Now(answer) => answer,
+            Self::Later(future) => future.await,
+        }
+    }
+}
+
+impl<T> fmt::Debug for Reply<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Now(_) => "Reply::Now",
+            Self::Later(_) => "Reply::Later",
+        })
+    }
+}
+
+impl VariantId {
+    /// The variant of this digest.
+    pub const fn new(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
+
+    /// The digest.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl Lease {
+    /// A lease that rests on a fence alone.
+    pub fn local(key: Key, labels: Labels, fence: Arc<Fence>) -> Self {
+        Self { key, labels, fence, token: None }
+    }
+
+    /// A lease that a shared store knows by this token.
+    pub fn shared(key: Key, labels: Labels, fence: Arc<Fence>, token: u64) -> Self {
+        Self { key, labels, fence, token: Some(token) }
+    }
+
+    /// The leased key.
+    pub fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// What the key was registered under.
+    pub fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
+    /// The fence of the fill.
+    pub fn fence(&self) -> &Arc<Fence> {
+        &self.fence
+    }
+
+    /// The token by which a shared store knows the lease.
+    pub fn token(&self) -> Option<u64> {
+        self.token
+    }
+}
+
+impl Fence {
+    /// Ends the fill's right to store. Returns when no insertion is under way.
+    pub fn close(&self) {
+        *self.closed.lock().unwrap_or_else(PoisonError::into_inner) = true;
+    }
+
+    /// Whether the fill was cut off.
+    pub fn is_closed(&self) -> bool {
+        *self.closed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs `insert` unless the fence is closed, keeping it open meanwhile.
+    pub fn commit<T>(&self, insert: impl FnOnce() -> T) -> Option<T> {
+        let closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        if *closed { None } else { Some(insert()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_inserted_behind_a_closed_fence() {
+        let fence = Fence::default();
+        assert_eq!(fence.commit(|| 1), Some(1));
+        fence.close();
+        assert_eq!(fence.commit(|| 2), None);
+        assert!(fence.is_closed());
+    }
+}
