@@ -6,4 +6,5 @@ pub mod invalidation;
 pub mod key;
 pub mod outcome;
 pub mod policy;
+pub mod route;
 pub mod store;
