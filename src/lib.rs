@@ -1,9 +1,12 @@
 //! larder: an HTTP response cache.
 
+pub mod cache;
 pub mod clock;
 pub mod entry;
 pub mod invalidation;
 pub mod key;
 pub mod outcome;
 pub mod policy;
+pub mod route;
+pub mod stats;
 pub mod store;

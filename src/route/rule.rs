@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use http::Method;
 
-use super::{Pattern, QueryFilter, RouteError, Target};
 use super::template::Template;
+use super::{Pattern, QueryFilter, RouteError, Target};
 use crate::invalidation::{Category, Tag};
 use crate::policy::Options;
 
@@ -163,11 +163,7 @@ impl Rule {
     ///
     /// # Errors
     /// [`RouteError::Method`], [`RouteError::Target`] or [`RouteError::Unbound`].
-    pub fn invalidates<'a>(
-        self,
-        method: &str,
-        keys: impl IntoIterator<Item = &'a str>,
-    ) -> Result<Self, RouteError> {
+    pub fn invalidates<'a>(self, method: &str, keys: impl IntoIterator<Item = &'a str>) -> Result<Self, RouteError> {
         let keys = keys.into_iter().map(|key| Target::key(key, &self.pattern)).collect::<Result<Vec<_>, _>>()?;
         self.invalidates_targets(method, keys)
     }
