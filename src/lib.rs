@@ -1,5 +1,6 @@
 //! larder: an HTTP response cache.
 
+pub mod cache;
 pub mod clock;
 pub mod entry;
 pub mod invalidation;
@@ -7,4 +8,5 @@ pub mod key;
 pub mod outcome;
 pub mod policy;
 pub mod route;
+pub mod stats;
 pub mod store;

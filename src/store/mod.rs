@@ -21,6 +21,8 @@ use crate::entry::Entry;
 use crate::invalidation::{Category, Cleared, Selector, Tag};
 use crate::key::Key;
 
+pub use crate::key::VariantId;
+
 /// A future without a borrow, boxed: only answers that wait pay for one.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -83,10 +85,6 @@ pub enum Found {
     /// The key has variants, chosen by these request fields.
     Varied(Arc<[HeaderName]>),
 }
-
-/// The identity of a variant: a digest of the normalised selecting fields (RFC 9111 §4.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct VariantId([u8; 32]);
 
 /// What an entry can be selected by besides its key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -196,18 +194,6 @@ impl<T> fmt::Debug for Reply<T> {
             Self::Now(_) => "Reply::Now",
             Self::Later(_) => "Reply::Later",
         })
-    }
-}
-
-impl VariantId {
-    /// The variant of this digest.
-    pub const fn new(digest: [u8; 32]) -> Self {
-        Self(digest)
-    }
-
-    /// The digest.
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
     }
 }
 
