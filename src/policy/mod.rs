@@ -13,6 +13,7 @@
 //! | what does the answer to that mean? | [`after`], [`on_failure`] | [`After`] |
 //! | is this answer stored, and how? | [`admit`], [`admit_body`] | [`Admission`] |
 //! | which variant is it? | [`selecting`], [`variant_id`] | a digest |
+//! | what else does the answer to a write name? | [`named_resources`] | paths |
 //!
 //! ```
 //! use http::{Request, Response};
@@ -40,6 +41,7 @@ mod etag;
 pub mod fields;
 mod freshen;
 mod freshness;
+mod location;
 pub mod options;
 mod plan;
 mod range;
@@ -53,10 +55,11 @@ pub use admit::{Admission, Times, admit, admit_body};
 pub use client::ClientTerms;
 pub use fields::{is_stream, keyed_off_limits, strip_hop_by_hop};
 pub use freshen::{After, after, on_failure};
+pub use location::named_resources;
 pub use options::{ClientCacheControl, Options, OriginHeaders, SetCookie, StoreIf, StoreStatus, VaryOn};
 pub use plan::{Lookup, Plan, plan};
 pub use range::{RangeAnswer, range};
 pub use reuse::{Reuse, reuse};
 pub use storable::Storable;
 pub use validate::{Precondition, conditions, not_modified_headers, precondition, strip_conditions};
-pub use vary::{Vary, normalise_accept_encoding, parse_vary, selecting, variant_id};
+pub use vary::{Vary, normalise_accept_encoding, parse_vary, selecting, variant_id, variant_of};

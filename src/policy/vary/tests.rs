@@ -116,6 +116,7 @@ proptest! {
         let (one, two) = (request(&one), request(&two));
         let equal = selecting(&names, &one) == selecting(&names, &two);
         prop_assert_eq!(equal, variant_id(&names, &one) == variant_id(&names, &two));
+        prop_assert_eq!(variant_of(&selecting(&names, &one)), variant_id(&names, &one));
     }
 
     #[test]
