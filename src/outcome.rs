@@ -188,6 +188,15 @@ impl Reason {
     }
 }
 
+/// A response extension: the response stands in for an answer that the upstream did not give, for this reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault(pub Reason);
+
+/// A response extension: the body ends where the upstream's connection does, so nothing proves it complete
+/// (RFC 9112 §8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CloseDelimited;
+
 /// Why a request went to the upstream (RFC 9211 §2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Forward {

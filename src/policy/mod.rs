@@ -13,7 +13,7 @@ mod vary;
 
 pub use admit::{Admission, Storable, Times, admit, admit_body};
 pub use client::ClientTerms;
-pub use fields::{is_stream, keyed_off_limits, strip_hop_by_hop};
+pub use fields::{is_stream, keyed_off_limits, strip_hop_by_hop, strip_nominated};
 pub use freshen::{After, after, on_failure};
 pub use options::{ClientCacheControl, Options, OriginHeaders, SetCookie, StoreIf, StoreStatus, VaryOn};
 pub use plan::{Lookup, Plan, plan};
