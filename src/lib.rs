@@ -1,6 +1,8 @@
 //! larder: an HTTP response cache.
 
 pub mod clock;
+#[cfg(feature = "yaml")]
+pub mod config;
 pub mod entry;
 pub mod invalidation;
 pub mod key;
