@@ -2,6 +2,8 @@
 
 pub mod cache;
 pub mod clock;
+#[cfg(feature = "yaml")]
+pub mod config;
 pub mod entry;
 pub mod invalidation;
 pub mod key;
