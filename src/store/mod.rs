@@ -10,6 +10,8 @@
 
 #[cfg(feature = "memory")]
 mod memory;
+#[cfg(feature = "redis")]
+pub mod wire;
 
 use std::fmt;
 use std::future::Future;
