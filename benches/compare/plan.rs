@@ -14,6 +14,9 @@ pub(crate) struct Arguments {
     /// Interleaved rounds; the median is reported.
     #[arg(long)]
     rounds: Option<u32>,
+    /// Connections to the server, each with one request under way.
+    #[arg(long, default_value_t = 32)]
+    connections: usize,
     /// Body sizes in KiB.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 10, 100])]
     sizes: Vec<usize>,
@@ -71,7 +74,7 @@ impl Plan {
         Self {
             rounds: arguments.rounds.unwrap_or(if arguments.quick { 2 } else { 5 }).max(1),
             sizes: arguments.sizes.iter().copied().map(Size::kib).collect(),
-            connections: 32,
+            connections: arguments.connections.max(2),
             quick: arguments.quick,
             only: arguments.only.clone(),
         }
