@@ -45,6 +45,11 @@ pub fn variant_id(names: &[HeaderName], request: &HeaderMap) -> VariantId {
     FieldsDigest::of(values.iter().map(|(name, value)| (*name, value.as_deref().map(str::as_bytes)))).into()
 }
 
+/// The variant of a response whose selecting fields are known.
+pub fn variant_of(selecting: &[(HeaderName, Option<String>)]) -> VariantId {
+    FieldsDigest::of(selecting.iter().map(|(name, value)| (name.as_str(), value.as_deref().map(str::as_bytes)))).into()
+}
+
 /// Replaces `Accept-Encoding` by one of a few canonical values, for keying and forwarding alike.
 pub fn normalise_accept_encoding(_request: &mut HeaderMap) {}
 
