@@ -8,7 +8,7 @@ use crate::subjects::{Kind, Subject};
 /// CPU per request of larder beside its floors and its neighbours.
 #[derive(Debug, clap::Parser)]
 pub(crate) struct Arguments {
-    /// About a minute instead of about ten: fewer rounds, fewer requests.
+    /// About a minute instead of five: fewer rounds, fewer requests.
     #[arg(long)]
     quick: bool,
     /// Interleaved rounds; the median is reported.
