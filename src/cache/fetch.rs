@@ -179,7 +179,7 @@ where
             return Fetched::Hand(Ok(Response::from_parts(parts, body)), Reason::LeaseLost);
         }
         let content_length = body.size_hint().exact().or_else(|| content_length(&parts.headers));
-        let shown = Shown {
+        let shown = Arc::new(Shown {
             status: parts.status,
             version: parts.version,
             original: parts.headers,
@@ -189,7 +189,7 @@ where
             content_length,
             max_body: options.max_body,
             stored: lease.is_some(),
-        };
+        });
         let keep = lease.map(|lease| Keep::new(storable, lease, options, content_length));
         Fetched::Share { shown, keep, body }
     }

@@ -37,7 +37,7 @@ pub(super) type Fetch<RB, E> = Pin<Box<dyn Future<Output = Fetched<RB, E>> + Sen
 /// What a fetch brought.
 pub(super) enum Fetched<RB, E> {
     /// A response that all may share; it is stored where there is something to keep it with.
-    Share { shown: Shown, keep: Option<Keep>, body: RB },
+    Share { shown: Arc<Shown>, keep: Option<Keep>, body: RB },
     /// Something for the request that caused the fetch alone.
     Hand(Result<Response<RB>, E>, Reason),
     /// A stored response answers after all.
@@ -195,7 +195,7 @@ impl<RB: ResponseBody, E: Send + 'static> Fill<RB, E> {
                 let over = body.is_end_stream();
                 let mut seen = self.seen();
                 seen.window = shown.window();
-                seen.head = Head::Shared(Arc::new(shown));
+                seen.head = Head::Shared(shown);
                 if over {
                     drop(seen);
                     self.finish(keep, None);

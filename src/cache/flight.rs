@@ -16,6 +16,8 @@ use crate::store::{Fence, Labels};
 /// Fetches under way at one time. Past it a miss is fetched without being shared or stored.
 pub(super) const MAX_FLIGHTS: usize = 65_536;
 
+type ByKey = HashMap<Key, Vec<Weak<dyn Flight>>, foldhash::fast::RandomState>;
+
 /// What every fetch in flight has, whatever service it runs on.
 pub(super) trait Flight: Send + Sync {
     fn base(&self) -> &Base;
@@ -33,7 +35,7 @@ pub(super) struct Base {
 
 /// All flights of one cache, whatever layers and services they belong to.
 pub(super) struct Flights {
-    by_key: Mutex<HashMap<Key, Vec<Weak<dyn Flight>>, foldhash::fast::RandomState>>,
+    by_key: Mutex<ByKey>,
     count: AtomicUsize,
     next_id: AtomicU64,
 }
@@ -136,7 +138,7 @@ impl Flights {
         self.count.load(Ordering::Acquire)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Vec<Weak<dyn Flight>>, foldhash::fast::RandomState>> {
+    fn lock(&self) -> MutexGuard<'_, ByKey> {
         self.by_key.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

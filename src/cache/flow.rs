@@ -270,7 +270,7 @@ where
             key: &self.key,
             now,
         };
-        answer.from_entry(entry, &outcome)
+        answer.with_entry(entry, &outcome)
     }
 
     /// Refreshes a stored response behind the back of whoever is served it stale. One at a time per key.

@@ -52,7 +52,7 @@ pub(super) struct Reply<'a> {
 
 impl Reply<'_> {
     /// The answer that a stored response gives: the whole of it, a part, or the news that the client's copy is good.
-    pub(super) fn from_entry<RB: ResponseBody, E: Send + 'static>(
+    pub(super) fn with_entry<RB: ResponseBody, E: Send + 'static>(
         &self,
         entry: &Entry,
         outcome: &Outcome,

@@ -171,7 +171,7 @@ impl<S> CacheService<S> {
         self.core.stats.lookup(&wanted.key, wanted.rule.category_name(), &outcome, now);
         let head = parts.method == Method::HEAD;
         let answer = Answer { request: &parts.headers, head, signs, key: &wanted.key, now };
-        Some(answer.from_entry(entry, &outcome))
+        Some(answer.with_entry(entry, &outcome))
     }
 
     fn pass<B, RB>(&self, request: Request<B>, signs: Signs, outcome: Outcome) -> State<S, B, RB>
