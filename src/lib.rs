@@ -9,6 +9,8 @@ pub mod invalidation;
 pub mod key;
 pub mod outcome;
 pub mod policy;
+#[cfg(feature = "server")]
+pub mod proxy;
 pub mod route;
 pub mod stats;
 pub mod store;

@@ -196,6 +196,11 @@ impl Reason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault(pub Reason);
 
+/// A response extension: the body ends where the upstream's connection does, so nothing proves it complete
+/// (RFC 9112 §8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CloseDelimited;
+
 /// Why a request went to the upstream (RFC 9211 §2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Forward {

@@ -64,13 +64,21 @@ static OFF_LIMITS: [HeaderName; 10] = [
 
 /// Removes the fields of one connection, and those that `Connection` names (RFC 9110 §7.6.1).
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    strip_nominated(headers);
+    for name in &HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
+/// Removes the fields that `Connection` names, and leaves the ones that are always of one connection.
+///
+/// Done before a request is keyed: a field that a route keys on must not be seen by the cache and hidden from the
+/// upstream.
+pub fn strip_nominated(headers: &mut HeaderMap) {
     if headers.contains_key(CONNECTION) {
         for name in nominated(headers) {
             headers.remove(name);
         }
-    }
-    for name in &HOP_BY_HOP {
-        headers.remove(name);
     }
 }
 
@@ -99,7 +107,8 @@ fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
     let lines = headers.get_all(CONNECTION).iter();
     let options = lines.flat_map(|line| line.as_bytes().split(|&b| b == b','));
     let names = options.filter_map(|option| HeaderName::from_bytes(option.trim_ascii()).ok());
-    names.filter(|name| !END_TO_END.contains(name) && !name.as_str().starts_with("x-forwarded-")).collect()
+    let kept = |name: &HeaderName| END_TO_END.contains(name) || HOP_BY_HOP.contains(name);
+    names.filter(|name| !kept(name) && !name.as_str().starts_with("x-forwarded-")).collect()
 }
 
 #[cfg(test)]
