@@ -4,6 +4,8 @@
 pub mod admin;
 pub mod cache;
 pub mod clock;
+#[cfg(feature = "yaml")]
+pub mod config;
 pub mod entry;
 pub mod invalidation;
 pub mod key;
