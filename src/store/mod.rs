@@ -8,6 +8,9 @@
 //! one fill, an invalidation closes it, and an insertion happens under its lock. A [`Lease`] stands in the shared
 //! store: an invalidation deletes it, and a store without it is refused.
 
+#[cfg(feature = "memory")]
+mod memory;
+
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -20,6 +23,9 @@ use crate::clock::Timestamp;
 use crate::entry::Entry;
 use crate::invalidation::{Category, Cleared, Selector, Tag};
 use crate::key::Key;
+
+#[cfg(feature = "memory")]
+pub use memory::MemoryStore;
 
 pub use crate::key::VariantId;
 
