@@ -26,6 +26,10 @@ pub struct Key(Arc<str>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FieldsDigest(blake3::Hash);
 
+/// The identity of a variant: a digest of the normalised selecting fields (RFC 9111 §4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct VariantId([u8; 32]);
+
 /// Why a text is not a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a key is METHOD:path, as in GET:/api/posts/")]
@@ -162,6 +166,24 @@ impl FieldsDigest {
             }
         }
         Self(hasher.finalize())
+    }
+}
+
+impl VariantId {
+    /// The variant of this digest.
+    pub const fn new(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
+
+    /// The digest.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl From<FieldsDigest> for VariantId {
+    fn from(digest: FieldsDigest) -> Self {
+        Self(digest.0.into())
     }
 }
 

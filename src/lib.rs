@@ -1,5 +1,6 @@
 //! larder: an HTTP response cache.
 
+pub mod cache;
 pub mod clock;
 #[cfg(feature = "yaml")]
 pub mod config;
@@ -8,5 +9,8 @@ pub mod invalidation;
 pub mod key;
 pub mod outcome;
 pub mod policy;
+#[cfg(feature = "server")]
+pub mod proxy;
 pub mod route;
+pub mod stats;
 pub mod store;

@@ -8,6 +8,11 @@
 //! one fill, an invalidation closes it, and an insertion happens under its lock. A [`Lease`] stands in the shared
 //! store: an invalidation deletes it, and a store without it is refused.
 
+#[cfg(feature = "memory")]
+mod memory;
+#[cfg(feature = "redis")]
+pub mod wire;
+
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -20,6 +25,11 @@ use crate::clock::Timestamp;
 use crate::entry::Entry;
 use crate::invalidation::{Category, Cleared, Selector, Tag};
 use crate::key::Key;
+
+#[cfg(feature = "memory")]
+pub use memory::MemoryStore;
+
+pub use crate::key::VariantId;
 
 /// A future without a borrow, boxed: only answers that wait pay for one.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -83,10 +93,6 @@ pub enum Found {
     /// The key has variants, chosen by these request fields.
     Varied(Arc<[HeaderName]>),
 }
-
-/// The identity of a variant: a digest of the normalised selecting fields (RFC 9111 §4.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct VariantId([u8; 32]);
 
 /// What an entry can be selected by besides its key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -196,18 +202,6 @@ impl<T> fmt::Debug for Reply<T> {
             Self::Now(_) => "Reply::Now",
             Self::Later(_) => "Reply::Later",
         })
-    }
-}
-
-impl VariantId {
-    /// The variant of this digest.
-    pub const fn new(digest: [u8; 32]) -> Self {
-        Self(digest)
-    }
-
-    /// The digest.
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
     }
 }
 

@@ -1,0 +1,190 @@
+//! Sets of header fields: those of one connection, those that announce a stream, those that no key covers.
+
+use http::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
+    CONTENT_TYPE, COOKIE, DATE, ETAG, EXPIRES, FORWARDED, HOST, HeaderMap, HeaderName, LAST_MODIFIED, ORIGIN, PRAGMA,
+    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRANSFER_ENCODING, UPGRADE, VARY, VIA,
+};
+
+/// Fields that belong to one connection (RFC 9110 §7.6.1, §11.7) whether or not `Connection` names them.
+static HOP_BY_HOP: [HeaderName; 10] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    HeaderName::from_static("proxy-authentication-info"),
+    HeaderName::from_static("http2-settings"),
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    TE,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// Fields that `Connection` cannot take away: they are meant for every recipient, and a client that could remove
+/// them would choose what the upstream, or the cache, gets to see.
+static END_TO_END: [HeaderName; 23] = [
+    ACCEPT_ENCODING,
+    AUTHORIZATION,
+    CACHE_CONTROL,
+    CONTENT_ENCODING,
+    CONTENT_LENGTH,
+    CONTENT_RANGE,
+    CONTENT_TYPE,
+    COOKIE,
+    DATE,
+    ETAG,
+    EXPIRES,
+    FORWARDED,
+    HOST,
+    LAST_MODIFIED,
+    ORIGIN,
+    PRAGMA,
+    SET_COOKIE,
+    VARY,
+    VIA,
+    HeaderName::from_static("age"),
+    HeaderName::from_static("cache-status"),
+    HeaderName::from_static("cdn-cache-control"),
+    HeaderName::from_static("x-real-ip"),
+];
+
+/// See [`keyed_off_limits`].
+static OFF_LIMITS: [HeaderName; 10] = [
+    HeaderName::from_static("x-forwarded-host"),
+    HeaderName::from_static("x-forwarded-port"),
+    HeaderName::from_static("x-forwarded-prefix"),
+    FORWARDED,
+    HeaderName::from_static("x-original-url"),
+    HeaderName::from_static("x-rewrite-url"),
+    HeaderName::from_static("x-host"),
+    HeaderName::from_static("x-http-method-override"),
+    HeaderName::from_static("x-http-method"),
+    HeaderName::from_static("x-method-override"),
+];
+
+/// Removes the fields of one connection, and those that `Connection` names (RFC 9110 §7.6.1).
+pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    strip_nominated(headers);
+    for name in &HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
+/// Removes the fields that `Connection` names, and leaves the ones that are always of one connection.
+///
+/// Done before a request is keyed: a field that a route keys on must not be seen by the cache and hidden from the
+/// upstream.
+pub fn strip_nominated(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        for name in nominated(headers) {
+            headers.remove(name);
+        }
+    }
+}
+
+/// Whether a response is a stream that must not be collected.
+pub fn is_stream(response: &HeaderMap) -> bool {
+    let media_type = response.get(CONTENT_TYPE).map_or(&b""[..], |value| essence(value.as_bytes()));
+    let grpc = media_type.get(..16).is_some_and(|head| head.eq_ignore_ascii_case(b"application/grpc"));
+    grpc || media_type.eq_ignore_ascii_case(b"text/event-stream")
+        || media_type.eq_ignore_ascii_case(b"multipart/x-mixed-replace")
+        || response.get("x-accel-buffering").is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"no"))
+}
+
+/// Request fields from which upstreams build answers although no key covers them. On a cached route they are
+/// forwarded only where the route keys on them.
+pub fn keyed_off_limits() -> &'static [HeaderName] {
+    &OFF_LIMITS
+}
+
+/// A media type without its parameters.
+pub(super) fn essence(content_type: &[u8]) -> &[u8] {
+    content_type.split(|&b| b == b';').next().unwrap_or_default().trim_ascii()
+}
+
+/// The fields that `Connection` names and may take away.
+fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
+    let lines = headers.get_all(CONNECTION).iter();
+    let options = lines.flat_map(|line| line.as_bytes().split(|&b| b == b','));
+    let names = options.filter_map(|option| HeaderName::from_bytes(option.trim_ascii()).ok());
+    let kept = |name: &HeaderName| END_TO_END.contains(name) || HOP_BY_HOP.contains(name);
+    names.filter(|name| !kept(name) && !name.as_str().starts_with("x-forwarded-")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::HeaderValue;
+
+    use super::*;
+
+    fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    fn left(fields: &[(&'static str, &'static str)]) -> Vec<String> {
+        let mut headers = headers(fields);
+        strip_hop_by_hop(&mut headers);
+        headers.keys().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn fields_of_the_connection_rfc_9110_7_6_1() {
+        let fields = [
+            ("connection", "X-One ,, x-two"),
+            ("connection", "x-three, not a name"),
+            ("x-one", "1"),
+            ("x-two", "1"),
+            ("x-two", "2"),
+            ("x-three", "1"),
+            ("keep-alive", "1"),
+            ("proxy-connection", "keep-alive"),
+            ("te", "trailers"),
+            ("transfer-encoding", "chunked"),
+            ("upgrade", "h2c"),
+            ("http2-settings", "x"),
+            ("proxy-authorization", "x"),
+            ("x-kept", "1"),
+        ];
+        assert_eq!(left(&fields), ["x-kept"]);
+        assert_eq!(left(&[("keep-alive", "1"), ("x-kept", "1")]), ["x-kept"]);
+    }
+
+    #[test]
+    fn nobody_nominates_away_what_is_meant_for_all() {
+        for name in ["authorization", "cookie", "host", "x-forwarded-for", "x-forwarded-proto", "cache-control", "vary"]
+        {
+            assert_eq!(left(&[("connection", name), (name, "x")]), [name], "{name}");
+        }
+    }
+
+    #[test]
+    fn streams() {
+        for (name, value, stream) in [
+            ("content-type", "text/event-stream", true),
+            ("content-type", "Text/Event-Stream; charset=utf-8", true),
+            ("content-type", "application/grpc", true),
+            ("content-type", "application/grpc+proto", true),
+            ("content-type", "application/grpc-web+proto", true),
+            ("content-type", "multipart/x-mixed-replace; boundary=x", true),
+            ("x-accel-buffering", "no", true),
+            ("x-accel-buffering", "yes", false),
+            ("content-type", "application/json", false),
+            ("content-type", "multipart/mixed", false),
+            ("content-type", "", false),
+        ] {
+            assert_eq!(is_stream(&headers(&[(name, value)])), stream, "{name}: {value}");
+        }
+        assert!(!is_stream(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn no_key_covers_what_tells_an_upstream_another_name_or_method() {
+        for name in ["x-forwarded-host", "forwarded", "x-original-url", "x-http-method-override"] {
+            assert!(keyed_off_limits().iter().any(|known| known == name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Which keys belong to a path, a query or a tag, so that an invalidation needs no walk through the whole cache.
+//!
+//! Only keys that an invalidation could not name by themselves are here: those with a query or keyed fields, and
+//! those with tags. The index is exact: every change to an indexed slot happens under its lock. What leaves by
+//! eviction is taken out a moment later; its generation tells it from a newer slot of the same key.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+
+use crate::invalidation::Tag;
+use crate::key::Key;
+
+type Keys = HashSet<Key, RandomState>;
+
+/// The index of one memory store.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    groups: HashMap<Arc<str>, Keys, RandomState>,
+    tags: HashMap<Tag, Keys, RandomState>,
+    records: HashMap<Key, Record, RandomState>,
+    last: u64,
+}
+
+#[derive(Debug)]
+struct Record {
+    generation: u64,
+    tags: Vec<Tag>,
+}
+
+impl Index {
+    /// Notes a slot that is about to be stored and returns its generation, which is 0 when there is nothing to note.
+    pub(super) fn link(&mut self, key: &Key, tags: Vec<Tag>) -> u64 {
+        self.unlink(key);
+        if key.is_resource() && tags.is_empty() {
+            return 0;
+        }
+        for group in groups(key) {
+            match self.groups.get_mut(group) {
+                Some(keys) => keys.insert(key.clone()),
+                None => self.groups.entry(group.into()).or_default().insert(key.clone()),
+            };
+        }
+        for tag in &tags {
+            self.tags.entry(tag.clone()).or_default().insert(key.clone());
+        }
+        self.last += 1;
+        self.records.insert(key.clone(), Record { generation: self.last, tags });
+        self.last
+    }
+
+    /// Forgets a slot that left, unless the key has a newer one.
+    pub(super) fn unlink_generation(&mut self, key: &Key, generation: u64) {
+        if self.records.get(key).is_some_and(|record| record.generation == generation) {
+            self.unlink(key);
+        }
+    }
+
+    /// Forgets a key.
+    pub(super) fn unlink(&mut self, key: &Key) {
+        let Some(record) = self.records.remove(key) else { return };
+        for group in groups(key) {
+            take_out(&mut self.groups, group, key);
+        }
+        for tag in &record.tags {
+            take_out(&mut self.tags, tag, key);
+        }
+    }
+
+    /// The keys that `named` stands for besides itself: of a path every query and keyed field, of a query every keyed
+    /// field.
+    pub(super) fn group(&self, named: &Key) -> Vec<Key> {
+        self.groups.get(named.as_str()).map(|keys| keys.iter().cloned().collect()).unwrap_or_default()
+    }
+
+    /// The keys that carry a tag.
+    pub(super) fn tagged(&self, tag: &Tag) -> Vec<Key> {
+        self.tags.get(tag).map(|keys| keys.iter().cloned().collect()).unwrap_or_default()
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.groups.is_empty() && self.tags.is_empty() && self.records.is_empty()
+    }
+}
+
+/// The names that stand for a key besides itself: its path and, when it has both query and keyed fields, its query.
+fn groups(key: &Key) -> impl Iterator<Item = &str> {
+    let whole = key.as_str();
+    let (resource, query) = (key.resource(), key.without_fields());
+    let resource = Some(resource).filter(|name| *name != whole);
+    let query = Some(query).filter(|name| *name != whole && Some(*name) != resource);
+    resource.into_iter().chain(query)
+}
+
+fn take_out<Q, K>(map: &mut HashMap<K, Keys, RandomState>, name: &Q, key: &Key)
+where
+    K: std::borrow::Borrow<Q> + Eq + std::hash::Hash,
+    Q: Eq + std::hash::Hash + ?Sized,
+{
+    if let Some(keys) = map.get_mut(name) {
+        keys.remove(key);
+        if keys.is_empty() {
+            map.remove(name);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(text: &str) -> Key {
+        Key::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_path_stands_for_its_queries_and_a_query_for_its_keyed_fields() {
+        let mut index = Index::default();
+        for text in ["GET:/a?x=1", "GET:/a?x=1#00", "GET:/a#11", "GET:/ab?x=1"] {
+            index.link(&key(text), Vec::new());
+        }
+        let sorted = |name| {
+            let mut keys = index.group(&key(name));
+            keys.sort();
+            keys.iter().map(Key::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(sorted("GET:/a"), ["GET:/a#11", "GET:/a?x=1", "GET:/a?x=1#00"]);
+        assert_eq!(sorted("GET:/a?x=1"), ["GET:/a?x=1#00"]);
+        assert_eq!(sorted("GET:/a?x=1#00"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_late_farewell_does_not_take_the_newer_slot_out() {
+        let mut index = Index::default();
+        let old = index.link(&key("GET:/a"), vec![Tag::new("t")]);
+        let new = index.link(&key("GET:/a"), vec![Tag::new("u")]);
+        index.unlink_generation(&key("GET:/a"), old);
+        assert!(index.tagged(&Tag::new("t")).is_empty());
+        assert_eq!(index.tagged(&Tag::new("u")), [key("GET:/a")]);
+        index.unlink_generation(&key("GET:/a"), new);
+        assert!(index.is_empty());
+    }
+
+    #[test]
+    fn a_bare_key_without_tags_is_not_indexed() {
+        let mut index = Index::default();
+        assert_eq!(index.link(&key("GET:/a"), Vec::new()), 0);
+        assert!(index.is_empty());
+    }
+}
