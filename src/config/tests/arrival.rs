@@ -108,7 +108,7 @@ fn a_route_outranks_the_defaults() {
 fn labels_and_targets_arrive() {
     let rule = rule(&parse(FULL), "/api/users/7");
     assert_eq!(rule.category_name().unwrap().as_str(), "users");
-    assert_eq!(rule.bind_tags(&[("id", "7")]), [Tag::new("user:7"), Tag::new("users")]);
+    assert_eq!(rule.tags_for("/api/users/7"), [Tag::new("user:7"), Tag::new("users")]);
     let clears =
         |method| -> Vec<_> { rule.targets(&method).filter_map(|target| target.bind(&[("id", "7")], None)).collect() };
     let key = Selector::Key(Key::parse("GET:/api/users/7").unwrap());

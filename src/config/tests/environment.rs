@@ -54,7 +54,7 @@ fn values_may_come_from_variables() {
     assert!(config.table.exposes_key());
     let found = config.table.find("/a").unwrap();
     assert_eq!(found.rule().policy().ttl, Some(Duration::from_secs(180)));
-    assert_eq!(found.rule().bind_tags(&[])[0].as_str(), "a: [b]");
+    assert_eq!(found.rule().tags_for("/a")[0].as_str(), "a: [b]");
 }
 
 #[test]
