@@ -1,5 +1,7 @@
 //! larder: an HTTP response cache.
 
+#[cfg(feature = "admin")]
+pub mod admin;
 pub mod cache;
 pub mod clock;
 #[cfg(feature = "yaml")]
