@@ -172,7 +172,9 @@ async fn a_write_clears_what_its_answer_names() {
     rig.hand.answer_with(|_| ok("old"));
     rig.get("/api/users/7").await;
     rig.get("/api/users/8").await;
-    rig.hand.answer_with(|_| with("", &[("location", "/api/users/7"), ("content-location", "http://evil.example/api/users/8")]));
+    rig.hand.answer_with(|_| {
+        with("", &[("location", "/api/users/7"), ("content-location", "http://evil.example/api/users/8")])
+    });
     rig.send(Request::post("/elsewhere")).await;
     rig.hand.answer_with(|_| ok("new"));
     rig.get("/api/users/7").await.is("MISS", "new");
