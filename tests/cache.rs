@@ -70,6 +70,13 @@ impl Rig {
         tokio::spawn(async move { read(service.ready().await.unwrap().call(request).await.unwrap()).await })
     }
 
+    /// Lets every request that was begun come as far as it can.
+    async fn settle(&self) {
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+    }
+
     async fn clear(&self, key: &str) -> u64 {
         self.cache.invalidate(&Selector::Key(Key::parse(key).unwrap())).await.unwrap().deleted
     }
@@ -185,7 +192,9 @@ async fn a_write_clears_what_its_answer_names() {
 async fn concurrent_misses_make_one_request() {
     let mut rig = Rig::new();
     let waiting: Vec<_> = (0..100).map(|_| rig.begin("/api/posts/")).collect();
-    rig.hand.next().await.answer(ok("one"));
+    let held = rig.hand.next().await;
+    rig.settle().await;
+    held.answer(ok("one"));
     let mut collapsed = 0;
     for answer in waiting {
         let answer = answer.await.unwrap();
@@ -219,7 +228,7 @@ async fn a_leader_that_leaves_holds_nobody_up() {
     let leader = rig.begin("/api/posts/");
     let held = rig.hand.next().await;
     let follower = rig.begin("/api/posts/");
-    tokio::task::yield_now().await;
+    rig.settle().await;
     leader.abort();
     assert!(leader.await.is_err());
     held.answer(ok("one"));
@@ -231,7 +240,7 @@ async fn a_leader_that_leaves_holds_nobody_up() {
     let tap = rig.hand.next().await.stream(Response::new(()));
     tap.send("a");
     let follower = rig.begin("/api/posts/?b");
-    tokio::task::yield_now().await;
+    rig.settle().await;
     leader.abort();
     tap.send("b");
     drop(tap);
@@ -255,6 +264,7 @@ async fn an_uncacheable_answer_releases_the_others_at_once() {
     let mut rig = Rig::new();
     let waiting: Vec<_> = (0..3).map(|_| rig.begin("/api/posts/")).collect();
     let first = rig.hand.next().await;
+    rig.settle().await;
     first.answer(with("mine", &[("cache-control", "private")]));
     // The others ask for themselves, beside one another.
     let (second, third) = (rig.hand.next().await, rig.hand.next().await);
@@ -400,7 +410,7 @@ async fn a_follower_that_selects_another_variant_asks_for_itself() {
     let mut service = rig.service.clone();
     let request = Request::get("/api/posts/").header("accept-language", "fr").body(Empty::new()).unwrap();
     let other = tokio::spawn(async move { read(service.ready().await.unwrap().call(request).await.unwrap()).await });
-    tokio::task::yield_now().await;
+    rig.settle().await;
     held.answer(with("default", &[("vary", "accept-language")]));
     rig.hand.next().await.answer(with("french", &[("vary", "accept-language")]));
     leader.await.unwrap().is("MISS", "default");

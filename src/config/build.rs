@@ -54,8 +54,8 @@ pub(super) fn build(mut file: FileDraft, env: &Overrides, report: &mut Report<'_
 
 fn admin(draft: &AdminDraft, env: &Overrides, report: &mut Report<'_>) -> Admin {
     let mut admin = Admin::default();
-    admin.token = env.admin_token.clone().or_else(|| draft.token.as_ref().map(|at| at.value.clone()));
-    let Some(At { value: listen, place }) = draft.listen else { return admin };
+    admin.token = env.admin_token.clone().or_else(|| draft.token.clone());
+    let Some(At { value: listen, place, .. }) = draft.listen else { return admin };
     admin.listen = listen;
     let length = admin.token.as_ref().map_or(0, |token| token.expose().chars().count());
     if !listen.ip().to_canonical().is_loopback() && length < MIN_TOKEN {
@@ -72,7 +72,7 @@ fn admin(draft: &AdminDraft, env: &Overrides, report: &mut Report<'_>) -> Admin 
 fn redis(section: Option<RedisDraft>, env: &Overrides, report: &mut Report<'_>) -> Option<Redis> {
     let url = env.redis(section.as_ref().map(|draft| draft.url.clone()))?;
     let (draft, base) = (section.unwrap_or_default(), Redis::default());
-    if let (Some(At { value: OnError::Error, place }), None) = (&draft.on_error, env.on_error) {
+    if let (Some(At { value: OnError::Error, place, .. }), None) = (&draft.on_error, env.on_error) {
         let message = "while Redis is away every request under a cached route is answered with 502";
         report.warn(*place, message, "`bypass` sends them to the upstream instead");
     }
@@ -89,7 +89,7 @@ fn redis(section: Option<RedisDraft>, env: &Overrides, report: &mut Report<'_>) 
 
 fn memory(draft: Option<At<MemoryDraft>>, has_redis: bool, report: &mut Report<'_>) -> Memory {
     match draft {
-        Some(At { value: MemoryDraft { off: true, .. }, place }) => {
+        Some(At { value: MemoryDraft { off: true, .. }, place, .. }) => {
             if !has_redis {
                 let hint = "add a `redis:` section, or leave the memory on";
                 report.error(place, "without memory and without Redis there is nowhere to store anything", hint);

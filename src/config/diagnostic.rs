@@ -1,5 +1,6 @@
 //! What is wrong with a file, and how it is shown.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write};
 
 use super::source::{Place, Source};
@@ -107,7 +108,7 @@ impl Diagnostic {
 
 impl Spot {
     fn new(source: &Source, place: Place) -> Self {
-        let line = source.line(place.line);
+        let line = masked(source.line(place.line));
         let total = line.chars().count();
         let before = (place.column - 1).min(total);
         let start = if total <= MAX_EXCERPT { 0 } else { before.saturating_sub(MAX_EXCERPT / 3) };
@@ -122,6 +123,19 @@ impl Spot {
             indent: before - start,
         }
     }
+}
+
+/// The text with the password of a URL in it, `://user:password@`, written in as many stars.
+pub(super) fn masked(text: &str) -> Cow<'_, str> {
+    let password = text.find("://").and_then(|at| {
+        let rest = &text[at + 3..];
+        let end = rest[..rest.find(char::is_whitespace).unwrap_or(rest.len())].rfind('@')?;
+        let start = rest[..end].find(':')? + 1;
+        Some((at + 3 + start, at + 3 + end))
+    });
+    let Some((start, end)) = password else { return Cow::Borrowed(text) };
+    let stars = "*".repeat(text[start..end].chars().count());
+    Cow::Owned(format!("{}{stars}{}", &text[..start], &text[end..]))
 }
 
 impl Diagnostics {
@@ -250,6 +264,19 @@ mod tests {
         let (line, carets) = (shown.lines().nth(3).unwrap(), shown.lines().nth(4).unwrap());
         assert_eq!(carets.find('^'), line.find("TLL"));
         assert!(line.len() < 180);
+    }
+
+    #[test]
+    fn the_password_of_a_url_is_not_shown() {
+        for (text, expected) in [
+            ("url: redis://u:p@ss@h:1/0 # x@y", "url: redis://u:****@h:1/0 # x@y"),
+            ("redis://:pä@h", "redis://:**@h"),
+            ("http://h:80/a@b", "http://h:****@b"),
+            ("http://h/ a:b@c", "http://h/ a:b@c"),
+            ("user:p@h", "user:p@h"),
+        ] {
+            assert_eq!(masked(text), expected, "{text}");
+        }
     }
 
     #[test]

@@ -4,8 +4,7 @@ use super::diagnostic::Report;
 use super::reader::quoted;
 use super::rule_fields::{RuleDraft, TargetDraft};
 use super::source::At;
-use super::yaml::Text;
-use crate::route::Rule;
+use crate::route::{Rule, Target};
 
 /// One step of a text that stands for many: a byte, or any run of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,25 +21,36 @@ pub(super) fn check(routes: &[RuleDraft], rules: &[Rule], report: &mut Report<'_
     }
     let stored: Vec<Vec<Step>> =
         rules.iter().filter(|rule| rule.is_cached()).map(|rule| pattern(rule.pattern().as_str())).collect();
-    let targets = routes.iter().flat_map(|route| &route.invalidate).flat_map(|(_, targets)| targets);
-    for target in targets {
-        let TargetDraft::Key(At { value, place }) = target else { continue };
-        let path = path(value);
-        if path.starts_with("/*") {
-            let message = "a pattern that begins with a wildcard reaches into every route";
-            report.warn(*place, message, "begin it with a path, as in `GET:/api/users/*`");
-        }
-        let wanted = template(path);
-        if !stored.iter().any(|route| overlap(route, &wanted)) {
-            let message = format!("no cached route of this file has the path {}", quoted(path));
-            report.warn(*place, message, "paths are compared exactly: mind the slash at the end");
+    for route in routes {
+        let Some(At { value: own, .. }) = &route.path else { continue };
+        for target in route.invalidate.iter().flat_map(|(_, targets)| targets) {
+            // What is not a target was reported as that.
+            if let TargetDraft::Key(at) = target
+                && Target::key(&at.value, own).is_ok()
+            {
+                check_target(at, &stored, report);
+            }
         }
     }
 }
 
+fn check_target(at: &At<String>, stored: &[Vec<Step>], report: &mut Report<'_>) {
+    let path = path(&at.value);
+    if path.starts_with("/*") {
+        let message = "a pattern that begins with a wildcard reaches into every route";
+        report.warn(at.place, message, "begin it with a path, as in `GET:/api/users/*`");
+    }
+    let wanted = template(path);
+    if !stored.iter().any(|route| overlap(route, &wanted)) {
+        let path = if at.hidden { "of this target".to_owned() } else { quoted(path) };
+        let message = format!("no cached route of this file has the path {path}");
+        report.warn(at.place, message, "paths are compared exactly: mind the slash at the end");
+    }
+}
+
 /// The path of a target, without method, host and query.
-fn path(target: &Text) -> &str {
-    let target = target.value.split_once(':').map_or(target.value.as_str(), |(_, target)| target);
+fn path(target: &str) -> &str {
+    let target = target.split_once(':').map_or(target, |(_, target)| target);
     let path = match target.strip_prefix("//") {
         Some(authority) => authority.find('/').map_or("/", |at| &authority[at..]),
         None => target,
@@ -128,8 +138,7 @@ mod tests {
             ("/é", "GET:/è", false),
             ("/", "GET:/*", true),
         ] {
-            let text = Text { value: target.to_owned(), hidden: false };
-            assert_eq!(overlap(&pattern(route), &template(path(&text))), both, "{route} and {target}");
+            assert_eq!(overlap(&pattern(route), &template(path(target))), both, "{route} and {target}");
         }
     }
 }

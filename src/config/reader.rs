@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::diagnostic::Report;
+use super::diagnostic::{Report, masked};
 use super::scalar::Fault;
 use super::source::{At, Place};
 use super::spelling;
@@ -122,7 +122,8 @@ impl<'a> Reader<'a> {
 
     /// A single value, with its place.
     pub(super) fn placed<V>(&mut self, node: &Node, parse: impl FnOnce(&str) -> Result<V, Fault>) -> Option<At<V>> {
-        self.scalar(node, parse).map(|value| At { value, place: node.place })
+        let hidden = matches!(&node.kind, Kind::Scalar(text) if text.hidden);
+        self.scalar(node, parse).map(|value| At { value, place: node.place, hidden })
     }
 
     /// The text of a single value.
@@ -135,7 +136,7 @@ impl<'a> Reader<'a> {
 
     /// Reports a value that was read but cannot be used.
     pub(super) fn fault(&mut self, place: Place, text: &Text, fault: Fault) {
-        let shown = shown(text);
+        let shown = shown(&text.value, text.hidden);
         let hint = match fault.meant.filter(|_| !text.hidden) {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => fault.hint,
@@ -155,13 +156,13 @@ impl<'a> Reader<'a> {
 }
 
 /// The value as messages show it.
-pub(super) fn shown(text: &Text) -> String {
-    if text.hidden { "the value, its variables replaced,".to_owned() } else { quoted(&text.value) }
+pub(super) fn shown(text: &str, hidden: bool) -> String {
+    if hidden { "the value, its variables replaced,".to_owned() } else { quoted(text) }
 }
 
 /// A text as messages show it: in backticks, cut short, without control characters.
 pub(super) fn quoted(text: &str) -> String {
-    let mut out: String = text.chars().take(60).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut out: String = masked(text).chars().take(60).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.chars().nth(60).is_some() {
         out.push('…');
     }

@@ -7,7 +7,6 @@ use super::reader::{quoted, shown};
 use super::rule_fields::{Lifetime, RuleDraft, TargetDraft};
 use super::source::At;
 use super::spelling;
-use super::yaml::Text;
 use crate::invalidation::Category;
 use crate::policy::{Options, OriginHeaders, StoreIf, VaryOn};
 use crate::route::{Bypass, BypassGate, Caching, Pattern, QueryFilter, RouteError, Rule, Target};
@@ -42,11 +41,12 @@ pub(super) fn default_ttl(
 impl Surroundings<'_> {
     /// The rule of a route; `None` when it has none, which is then reported.
     pub(super) fn rule(&self, draft: &RuleDraft, report: &mut Report<'_>) -> Option<Rule> {
-        let Some(At { value: pattern, .. }) = &draft.path else { return None };
+        let path = draft.path.as_ref()?;
+        let pattern = &path.value;
         let (caching, ttl) = self.caching(draft, report);
         let rule = self.rule_of(pattern.as_str(), draft, ttl, report)?.caching(caching);
-        let rule = labelled(rule, draft, pattern, report);
-        Some(clearing(rule, draft, pattern, report))
+        let rule = labelled(rule, draft, path, report);
+        Some(clearing(rule, draft, path, report))
     }
 
     /// The rule for paths that no route matches: `defaults` without `ttl`.
@@ -129,11 +129,11 @@ impl Surroundings<'_> {
 
     /// What holds for a route and for `defaults` alike: said once, where it is written.
     pub(super) fn check(&self, draft: &RuleDraft, report: &mut Report<'_>) {
-        if let Some(At { value: OriginHeaders::Override, place }) = draft.origin_headers {
+        if let Some(At { value: OriginHeaders::Override, place, .. }) = draft.origin_headers {
             let message = "`override` stores what the origin says not to store, `private` and `no-store` included";
             report.warn(place, message, "be sure that no answer here is meant for one user");
         }
-        if let Some(At { value: BypassGate::Token, place }) = draft.bypass_allow
+        if let Some(At { value: BypassGate::Token, place, .. }) = draft.bypass_allow
             && !self.has_token
         {
             let message = "`allow: token` means the admin token, and there is none";
@@ -190,30 +190,30 @@ fn query(draft: &RuleDraft, report: &mut Report<'_>) -> QueryFilter {
     }
 }
 
-fn labelled(mut rule: Rule, draft: &RuleDraft, pattern: &Pattern, report: &mut Report<'_>) -> Rule {
+fn labelled(mut rule: Rule, draft: &RuleDraft, path: &At<Pattern>, report: &mut Report<'_>) -> Rule {
     if let Some(category) = &draft.category {
         rule = rule.category(Category::new(category.as_str()));
     }
     for tag in &draft.tags {
-        match rule.clone().tag(&tag.value.value) {
+        match rule.clone().tag(&tag.value) {
             Ok(tagged) => rule = tagged,
-            Err(error) => refused(tag, pattern, error, report),
+            Err(error) => refused(tag, path, error, report),
         }
     }
     rule
 }
 
-fn clearing(mut rule: Rule, draft: &RuleDraft, pattern: &Pattern, report: &mut Report<'_>) -> Rule {
+fn clearing(mut rule: Rule, draft: &RuleDraft, path: &At<Pattern>, report: &mut Report<'_>) -> Rule {
     for (method, targets) in &draft.invalidate {
         let mut usable = Vec::with_capacity(targets.len());
         for target in targets {
             let (at, parsed) = match target {
-                TargetDraft::Key(at) => (at, Target::key(&at.value.value, pattern)),
-                TargetDraft::Tag(at) => (at, Target::tag(&at.value.value, pattern)),
+                TargetDraft::Key(at) => (at, Target::key(&at.value, &path.value)),
+                TargetDraft::Tag(at) => (at, Target::tag(&at.value, &path.value)),
             };
             match parsed {
                 Ok(target) => usable.push(target),
-                Err(error) => refused(at, pattern, error, report),
+                Err(error) => refused(at, path, error, report),
             }
         }
         if let Ok(more) = rule.clone().invalidates_targets(method.as_str(), usable) {
@@ -224,29 +224,34 @@ fn clearing(mut rule: Rule, draft: &RuleDraft, pattern: &Pattern, report: &mut R
 }
 
 /// A tag or a target that the route cannot use.
-fn refused(at: &At<Text>, pattern: &Pattern, error: RouteError, report: &mut Report<'_>) {
+fn refused(at: &At<String>, path: &At<Pattern>, error: RouteError, report: &mut Report<'_>) {
+    let pattern = &path.value;
     match error {
         RouteError::Unbound { name, .. } => {
             let place = report.source().part(at.place, &format!("{{{name}}}"));
-            let hint = match (spelling::nearest(&name, pattern.params()), pattern.params().next()) {
-                (Some(meant), _) => format!("did you mean `{{{meant}}}`?"),
-                (None, Some(_)) => {
-                    let bound: Vec<_> = pattern.params().map(|param| format!("`{{{param}}}`")).collect();
-                    format!("the path binds {}", bound.join(", "))
-                }
-                (None, None) => "the path binds no parameters".to_owned(),
+            let bound: Vec<_> = pattern.params().map(|param| format!("`{{{param}}}`")).collect();
+            let hint = match spelling::nearest(&name, pattern.params()) {
+                Some(meant) => format!("did you mean `{{{meant}}}`?"),
+                None if bound.is_empty() => "the path binds no parameters".to_owned(),
+                None => format!("the path binds {}", bound.join(", ")),
             };
-            let name = quoted(&format!("{{{name}}}"));
-            report.error(place, format!("{name} is not a parameter of {}", quoted(pattern.as_str())), hint);
+            let name = shown(&format!("{{{name}}}"), at.hidden);
+            let pattern = if path.hidden { "the path".to_owned() } else { quoted(pattern.as_str()) };
+            report.error(place, format!("{name} is not a parameter of {pattern}"), hint);
         }
         RouteError::Target { text, why } => {
-            let rooted = text.starts_with('/') && Target::key(&format!("GET:{text}"), pattern).is_ok();
-            let hint = match rooted && !at.value.hidden {
-                true => format!("did you mean {}?", quoted(&format!("GET:{text}"))),
-                false => format!("{why}; for a tag write `{{ tag: … }}`"),
+            let rooted = format!("GET:{text}");
+            let hint = if text.starts_with('/') && !at.hidden && Target::key(&rooted, pattern).is_ok() {
+                format!("did you mean {}?", quoted(&rooted))
+            } else {
+                format!("{why}; for a tag write `{{ tag: … }}`")
             };
-            report.error(at.place, format!("{} is not a key such as GET:/api/posts/", shown(&at.value)), hint);
+            report.error(
+                at.place,
+                format!("{} is not a key such as GET:/api/posts/", shown(&at.value, at.hidden)),
+                hint,
+            );
         }
-        other => report.error(at.place, format!("{} cannot be used here", shown(&at.value)), other.to_string()),
+        _ => report.error(at.place, format!("{} cannot be used here", shown(&at.value, at.hidden)), ""),
     }
 }

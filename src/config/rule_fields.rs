@@ -10,7 +10,7 @@ use super::reader::{Field, Reader};
 use super::rule_values as values;
 use super::scalar;
 use super::source::At;
-use super::yaml::{Kind, Node, Text};
+use super::yaml::{Kind, Node};
 use crate::policy::{ClientCacheControl, OriginHeaders, SetCookie, StoreStatus};
 use crate::route::{BypassGate, Caching, Coalesce, Pattern};
 
@@ -35,7 +35,7 @@ pub(super) struct RuleDraft {
     pub(super) vary_headers: Option<Vec<HeaderName>>,
     pub(super) vary_cookies: Option<Vec<String>>,
     pub(super) category: Option<String>,
-    pub(super) tags: Vec<At<Text>>,
+    pub(super) tags: Vec<At<String>>,
     pub(super) query_include: Option<At<Vec<String>>>,
     pub(super) query_exclude: Option<At<Vec<String>>>,
     pub(super) min_body: Option<u64>,
@@ -53,8 +53,8 @@ pub(super) enum Lifetime {
 
 /// One target of a write.
 pub(super) enum TargetDraft {
-    Key(At<Text>),
-    Tag(At<Text>),
+    Key(At<String>),
+    Tag(At<String>),
 }
 
 /// What may stand in a route and in `defaults:`.
@@ -138,10 +138,10 @@ pub(super) const VARY_ON: &[Field<RuleDraft>] = &[
 /// `query:`.
 pub(super) const QUERY: &[Field<RuleDraft>] = &[
     Field::new("include", "include: [page, per_page]", |rule, r, node| {
-        rule.query_include = r.scalars(node, scalar::text).map(|value| At { value, place: node.place });
+        rule.query_include = r.scalars(node, scalar::text).map(|value| At { value, place: node.place, hidden: false });
     }),
     Field::new("exclude", "exclude: [utm_source]", |rule, r, node| {
-        rule.query_exclude = r.scalars(node, scalar::text).map(|value| At { value, place: node.place });
+        rule.query_exclude = r.scalars(node, scalar::text).map(|value| At { value, place: node.place, hidden: false });
     }),
 ];
 
@@ -157,7 +157,7 @@ pub(super) const STORE_IF: &[Field<RuleDraft>] = &[
 ];
 
 /// A target that is a mapping.
-pub(super) const TARGET: &[Field<Option<At<Text>>>] =
+pub(super) const TARGET: &[Field<Option<At<String>>>] =
     &[Field::new("tag", "tag: \"user:{id}\"", |tag, r, node| *tag = values::template(r, node))];
 
 /// One item of `routes:`.

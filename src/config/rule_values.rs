@@ -11,7 +11,7 @@ use super::rule_fields::{Lifetime, TARGET, TargetDraft, with_ok};
 use super::scalar::{self, Fault};
 use super::source::At;
 use super::spelling;
-use super::yaml::{Kind, Node, Text};
+use super::yaml::{Kind, Node};
 use crate::policy::StoreStatus;
 use crate::route::{Caching, Pattern, RouteError};
 
@@ -100,14 +100,11 @@ pub(super) fn category(text: &str) -> Result<String, Fault> {
 }
 
 /// A text with `{name}` in it.
-pub(super) fn template(reader: &mut Reader<'_>, node: &Rc<Node>) -> Option<At<Text>> {
-    let value = reader.text(node)?;
-    let hidden = value.hidden;
-    let checked = |text: &str| match scalar::text(text) {
+pub(super) fn template(reader: &mut Reader<'_>, node: &Rc<Node>) -> Option<At<String>> {
+    reader.placed(node, |text| match scalar::text(text) {
         Ok(_) if text.contains(char::is_control) => Err(Fault::new("contains a control character", "write plain text")),
         checked => checked,
-    };
-    reader.placed(node, checked).map(|at| At { value: Text { value: at.value, hidden }, place: at.place })
+    })
 }
 
 /// A query parameter with which a request bypasses the cache.

@@ -56,7 +56,7 @@ pub(super) struct MemoryDraft {
 #[derive(Default)]
 pub(super) struct AdminDraft {
     pub(super) listen: Option<At<SocketAddr>>,
-    pub(super) token: Option<At<Secret>>,
+    pub(super) token: Option<Secret>,
 }
 
 #[derive(Clone, Copy)]
@@ -89,7 +89,7 @@ pub(super) const TOP: &[Field<FileDraft>] = &[
         r.fields(node, &[REDIS], file.redis.get_or_insert_default());
     }),
     Field::new("memory", "memory: { max_bytes: 256MiB }", |file, r, node| {
-        file.memory = memory(r, node).map(|value| At { value, place: node.place });
+        file.memory = memory(r, node).map(|value| At { value, place: node.place, hidden: false });
     }),
     Field::new("ttl_classes", "ttl_classes: { short: 5m }", |file, r, node| file.ttl_classes = classes(r, node)),
     Field::new("defaults", "defaults: { ttl: 5m }", |file, r, node| {
@@ -139,8 +139,7 @@ pub(super) const ADMIN: &[Field<AdminDraft>] = &[
     Field::new("token", "token: \"${LARDER_ADMIN_TOKEN:-}\"", |admin, r, node| {
         // A variable that is not set leaves the token empty, and then there is none.
         let token = |text: &str| if text.is_empty() { Ok(None) } else { self::token(text).map(Some) };
-        let read = r.placed(node, token);
-        admin.token = read.and_then(|At { value, place }| value.map(|value| At { value, place }));
+        admin.token = r.scalar(node, token).flatten();
     }),
 ];
 

@@ -29,6 +29,8 @@ pub(super) struct Place {
 pub(super) struct At<V> {
     pub(super) value: V,
     pub(super) place: Place,
+    /// Whether part of it came out of the environment, so that no message may show it.
+    pub(super) hidden: bool,
 }
 
 impl Source {

@@ -118,7 +118,7 @@ impl Builder<'_, '_> {
             let (event, span) = event.map_err(|error| Refused {
                 place: Place { line: error.marker().line(), column: error.marker().col() + 1, length: 1 },
                 message: format!("this is not YAML: {}", error.info()),
-                hint: "",
+                hint: syntax_hint(error.info()),
             })?;
             self.event(event, place(span))?;
         }
@@ -265,6 +265,19 @@ impl Kind {
             Self::Mapping(_) => "a mapping",
             Self::Broken => "unreadable",
         }
+    }
+}
+
+/// What people most often get wrong.
+fn syntax_hint(info: &str) -> &'static str {
+    if info.contains("may not precede") || info.contains("flow mapping") {
+        "put quotes around a value that holds `{`, `[` or `: `"
+    } else if info.contains("tab") {
+        "indent with spaces"
+    } else if info.contains("block") || info.contains("mapping values") {
+        "mind the indentation, here and on the lines above"
+    } else {
+        ""
     }
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 /// Keep alike with `deny.toml`.
-const LICENCES: &[&str] = &["Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "Unicode-3.0", "Zlib"];
+const LICENCES: &[&str] =
+    &["Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0", "ISC", "MIT", "Unicode-3.0", "Zlib"];
 const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
 #[test]

@@ -59,7 +59,7 @@ const ROOMS: &[Room] = &[
         &["axum", "clap", "fred", "hyper", "hyper_util", "quick_cache", "saphyr", "serde", "serde_json"],
     ),
     room("config", &["clock", "invalidation", "key", "policy", "policy::fields", "route"], NOT_A_STORE),
-    room("proxy", &["clock", "policy::fields"], &["axum", "clap", "fred", "quick_cache", "saphyr"]),
+    room("proxy", &["clock", "outcome", "policy::fields"], &["axum", "clap", "fred", "quick_cache", "saphyr"]),
     room(
         "admin",
         &[

@@ -8,25 +8,25 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode, request};
+use http::{Request, Response, StatusCode, request};
 use http_body::{Body, Frame};
 use larder::cache::BoxError;
 use tokio::sync::{mpsc, oneshot};
 use tower::Service;
 
 /// The body of requests: there is none.
-pub type Empty = http_body_util::Empty<Bytes>;
+pub(crate) type Empty = http_body_util::Empty<Bytes>;
 
 /// A service that counts its calls and answers each when the test says so, or from a script.
 #[derive(Clone)]
-pub struct Inner {
+pub(crate) struct Inner {
     calls: Arc<AtomicUsize>,
     held: mpsc::UnboundedSender<Held>,
     script: Arc<Mutex<Script>>,
 }
 
 /// The test's side of an [`Inner`].
-pub struct Hand {
+pub(crate) struct Hand {
     calls: Arc<AtomicUsize>,
     held: mpsc::UnboundedReceiver<Held>,
     script: Arc<Mutex<Script>>,
@@ -38,21 +38,20 @@ type Make = dyn FnMut(&request::Parts) -> Response<String> + Send;
 struct Script(Option<Box<Make>>);
 
 /// One call that waits for its answer.
-pub struct Held {
-    pub parts: request::Parts,
+pub(crate) struct Held {
     answer: oneshot::Sender<Response<Stream>>,
 }
 
 /// A body whose frames the test sends one by one.
-pub struct Stream {
+pub(crate) struct Stream {
     frames: mpsc::UnboundedReceiver<Result<Frame<Bytes>, BoxError>>,
     ready: VecDeque<Bytes>,
 }
 
 /// The sending end of a [`Stream`]. Dropped, the body is complete.
-pub struct Tap(mpsc::UnboundedSender<Result<Frame<Bytes>, BoxError>>);
+pub(crate) struct Tap(mpsc::UnboundedSender<Result<Frame<Bytes>, BoxError>>);
 
-pub fn inner() -> (Inner, Hand) {
+pub(crate) fn inner() -> (Inner, Hand) {
     let (held, receiver) = mpsc::unbounded_channel();
     let (calls, script) = (Arc::<AtomicUsize>::default(), Arc::<Mutex<Script>>::default());
     (Inner { calls: calls.clone(), held, script: script.clone() }, Hand { calls, held: receiver, script })
@@ -60,33 +59,28 @@ pub fn inner() -> (Inner, Hand) {
 
 impl Hand {
     /// Answers every call from now on with what `make` gives.
-    pub fn answer_with(&self, make: impl FnMut(&request::Parts) -> Response<String> + Send + 'static) {
+    pub(crate) fn answer_with(&self, make: impl FnMut(&request::Parts) -> Response<String> + Send + 'static) {
         self.script.lock().unwrap().0 = Some(Box::new(make));
     }
 
     /// Holds every call from now on.
-    pub fn hold(&self) {
+    pub(crate) fn hold(&self) {
         self.script.lock().unwrap().0 = None;
     }
 
     /// The next call that waits.
-    pub async fn next(&mut self) -> Held {
+    pub(crate) async fn next(&mut self) -> Held {
         self.held.recv().await.expect("the service is gone")
     }
 
-    /// Whether a call waits.
-    pub fn is_idle(&mut self) -> bool {
-        self.held.is_empty()
-    }
-
-    pub fn calls(&self) -> usize {
+    pub(crate) fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
     }
 }
 
 impl Held {
     /// Answers with this text.
-    pub fn answer(self, response: Response<String>) {
+    pub(crate) fn answer(self, response: Response<String>) {
         let (parts, text) = response.into_parts();
         let (_, frames) = mpsc::unbounded_channel();
         let stream = Stream { frames, ready: VecDeque::from([Bytes::from(text)]) };
@@ -95,33 +89,25 @@ impl Held {
     }
 
     /// Answers with a head; the body follows through the tap.
-    pub fn stream(self, head: Response<()>) -> Tap {
+    pub(crate) fn stream(self, head: Response<()>) -> Tap {
         let (tap, frames) = mpsc::unbounded_channel();
         let _ = self.answer.send(head.map(|()| Stream { frames, ready: VecDeque::new() }));
         Tap(tap)
     }
 
     /// Whether somebody still waits for the answer.
-    pub fn is_awaited(&self) -> bool {
+    pub(crate) fn is_awaited(&self) -> bool {
         !self.answer.is_closed()
     }
 }
 
 impl Tap {
-    pub fn send(&self, data: &'static str) {
+    pub(crate) fn send(&self, data: &'static str) {
         let _ = self.0.send(Ok(Frame::data(Bytes::from_static(data.as_bytes()))));
     }
 
-    pub fn trailers(&self, trailers: HeaderMap) {
-        let _ = self.0.send(Ok(Frame::trailers(trailers)));
-    }
-
-    pub fn fail(self) {
+    pub(crate) fn fail(self) {
         let _ = self.0.send(Err("reset by peer".into()));
-    }
-
-    pub fn is_read(&self) -> bool {
-        !self.0.is_closed()
     }
 }
 
@@ -155,7 +141,7 @@ impl Service<Request<Empty>> for Inner {
         let (parts, _) = request.into_parts();
         let (answer, answered) = oneshot::channel();
         let scripted = self.script.lock().unwrap().0.as_mut().map(|make| make(&parts));
-        let held = Held { parts, answer };
+        let held = Held { answer };
         match scripted {
             Some(response) => held.answer(response),
             None => self.held.send(held).unwrap_or(()),
@@ -170,19 +156,19 @@ impl Service<Request<Empty>> for Inner {
 }
 
 /// A 200 with this body.
-pub fn ok(body: &str) -> Response<String> {
+pub(crate) fn ok(body: &str) -> Response<String> {
     Response::new(body.to_owned())
 }
 
 /// An answer of this status.
-pub fn status(code: u16) -> Response<String> {
+pub(crate) fn status(code: u16) -> Response<String> {
     let mut response = Response::new(String::new());
     *response.status_mut() = StatusCode::from_u16(code).unwrap();
     response
 }
 
 /// A 200 with this body and these fields.
-pub fn with(body: &str, fields: &[(&'static str, &str)]) -> Response<String> {
+pub(crate) fn with(body: &str, fields: &[(&'static str, &str)]) -> Response<String> {
     let mut response = ok(body);
     for (name, value) in fields {
         response.headers_mut().append(*name, value.parse().unwrap());
