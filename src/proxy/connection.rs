@@ -3,6 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -44,6 +46,8 @@ struct Entrance<S> {
     service: S,
     client: ClientAddr,
     guard: Guard,
+    /// Told of the first request, where somebody waits for it.
+    first: Option<Arc<AtomicBool>>,
 }
 
 pin_project! {
@@ -101,7 +105,7 @@ impl Protocols {
             opening = tokio::time::timeout(self.head_timeout, opening(&stream)) => opening,
             () = guard.watch().reaches(Phase::Draining) => return,
         };
-        let entrance = Entrance { service, client: ClientAddr(peer), guard: guard.clone() };
+        let mut entrance = Entrance { service, client: ClientAddr(peer), guard: guard.clone(), first: None };
         let io = TokioIo::new(stream);
         match opening {
             Ok(Ok(Opening::Http1)) => {
@@ -109,8 +113,12 @@ impl Protocols {
                 attend(connection, |connection| connection.graceful_shutdown(), guard).await;
             }
             Ok(Ok(Opening::Http2)) => {
+                let first = Arc::clone(entrance.first.insert(Arc::default()));
                 let connection = self.http2.serve_connection(io, entrance);
-                attend(connection, |connection| connection.graceful_shutdown(), guard).await;
+                tokio::select! {
+                    () = attend(connection, |connection| connection.graceful_shutdown(), guard) => {}
+                    () = silence(self.head_timeout, &first) => {}
+                }
             }
             Ok(Ok(Opening::Undecided | Opening::Nothing) | Err(_)) | Err(_) => {}
         }
@@ -130,6 +138,14 @@ async fn opening(stream: &TcpStream) -> io::Result<Opening> {
             opening => return Ok(opening),
         }
         pause = (pause * 2).min(Duration::from_millis(500));
+    }
+}
+
+/// Ends when the time is up and no request came. HTTP/2 has a timeout of its own only once both sides have greeted.
+async fn silence(timeout: Duration, first: &AtomicBool) {
+    tokio::time::sleep(timeout).await;
+    if first.load(Ordering::Relaxed) {
+        std::future::pending().await
     }
 }
 
@@ -153,6 +169,9 @@ where
     type Future = Oneshot<S, Request<Incoming>>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        if let Some(first) = &self.first {
+            first.store(true, Ordering::Relaxed);
+        }
         let upgrade = request.headers().contains_key(UPGRADE);
         let extensions = request.extensions_mut();
         extensions.insert(self.client);
