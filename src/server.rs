@@ -67,22 +67,23 @@ pub struct Report {
 /// Builds a [`Server`] and serves until `shutdown` ends.
 ///
 /// # Errors
-/// As [`Server::new`] and [`Server::run`].
+/// As [`Server::start`] and [`Server::run`].
 pub async fn run(
     config: Config,
     listeners: Listeners,
     shutdown: impl Future<Output = ()>,
 ) -> Result<Report, StartError> {
-    Server::new(&config)?.run(listeners, shutdown).await
+    Server::start(&config).await?.run(listeners, shutdown).await
 }
 
 impl Server {
-    /// Puts together what the configuration asks for. Opens no connection.
+    /// Puts together what the configuration asks for. Waits for Redis no longer than its `connect_timeout`, and starts
+    /// without it when it is away.
     ///
     /// # Errors
     /// [`StartError`] when the configuration lacks what a server needs.
-    pub fn new(config: &Config) -> Result<Self, StartError> {
-        let cache = start::cache(config)?;
+    pub async fn start(config: &Config) -> Result<Self, StartError> {
+        let cache = start::cache(config).await?;
         let stack = start::stack(config, &cache)?;
         let admin_token = config.admin.token.as_ref().map(|token| token.expose().to_owned());
         Ok(Self { cache, stack, admin_token, drain_timeout: config.drain_timeout })

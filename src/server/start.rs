@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 
 use crate::cache::{Cache, CacheService, OnStoreError};
-use crate::config::{Config, HostHeader, Memory, OnError};
+use crate::clock::Clock;
+use crate::config::{Config, HostHeader, Memory, OnError, Redis, RedisUrl};
 use crate::proxy::{self, Edge, EdgeError, EdgeRules, HostName, Network, Proxy, ProxyConfig, UpstreamError};
-use crate::store::{MemoryStore, Store};
+use crate::store::{MemoryStore, RedisConfig, RedisConfigError, RedisStore, Store};
 
 use super::upload::Uploads;
 
@@ -33,9 +34,12 @@ pub enum StartError {
         /// What is wrong with it.
         why: EdgeError,
     },
-    /// The configuration names a Redis.
-    #[error("a shared store is configured, and this build has none: leave out `redis:` and unset REDIS_URL")]
-    NoSharedStore,
+    /// Neither memory nor Redis is configured.
+    #[error("there is nowhere to store anything: memory is off and no Redis is configured")]
+    NoStore,
+    /// The shared store cannot be used as it is configured. That it is away is no error.
+    #[error("Redis cannot be used: {0}")]
+    Redis(#[from] RedisConfigError),
     /// Others could reach the admin routes, and nothing keeps them out.
     #[error(
         "the admin routes listen on {0}, which others can reach: set LARDER_ADMIN_TOKEN to {MIN_TOKEN} characters or \
@@ -45,11 +49,48 @@ pub enum StartError {
 }
 
 /// The cache on the store that the configuration names.
-pub(super) fn cache(config: &Config) -> Result<Cache, StartError> {
+pub(super) async fn cache(config: &Config) -> Result<Cache, StartError> {
     match (&config.redis, config.memory) {
+        (Some(redis), _) => {
+            let store = RedisStore::connect(redis_config(redis), Clock::system()).await?;
+            Ok(on_store(config, store))
+        }
         (None, Memory::On { max_bytes }) => Ok(on_store(config, MemoryStore::new(max_bytes))),
-        (Some(_), _) | (None, Memory::Off) => Err(StartError::NoSharedStore),
+        (None, Memory::Off) => Err(StartError::NoStore),
     }
+}
+
+fn redis_config(redis: &Redis) -> RedisConfig {
+    RedisConfig {
+        url: with_credentials(&redis.url),
+        key_prefix: redis.key_prefix.clone(),
+        pool_size: redis.pool_size,
+        connect_timeout: redis.connect_timeout,
+        read_timeout: redis.read_timeout,
+        write_timeout: redis.write_timeout,
+    }
+}
+
+/// The URL with the user and the password that its `Display` leaves out. Never to be logged.
+fn with_credentials(url: &RedisUrl) -> String {
+    let shown = url.to_string();
+    let password = url.password.as_ref().map(|password| encoded(password.expose()));
+    let user = url.username.as_deref().map(encoded).unwrap_or_default();
+    let credentials = match password {
+        Some(password) => format!("{user}:{password}@"),
+        None if user.is_empty() => return shown,
+        None => format!("{user}@"),
+    };
+    shown.replacen("://", &format!("://{credentials}"), 1)
+}
+
+/// Percent-encodes everything but unreserved characters (RFC 3986 §2.3).
+fn encoded(text: &str) -> String {
+    let byte = |byte: u8| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    text.bytes().map(byte).collect()
 }
 
 fn on_store(config: &Config, store: impl Store) -> Cache {
@@ -92,6 +133,19 @@ pub(super) fn check_exposure(listener: Option<SocketAddr>, token: Option<&str>) 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_redis_url_gets_its_credentials_back() {
+        use crate::config::Secret;
+        let url = RedisUrl::server("db", 6379);
+        assert_eq!(with_credentials(&url), "redis://db:6379/0");
+        let url = RedisUrl { password: Some(Secret::new("p@ss/w:%é")), ..url };
+        assert_eq!(with_credentials(&url), "redis://:p%40ss%2Fw%3A%25%C3%A9@db:6379/0");
+        let url = RedisUrl { username: Some("app".into()), ..url };
+        assert_eq!(with_credentials(&url), "redis://app:p%40ss%2Fw%3A%25%C3%A9@db:6379/0");
+        let url = RedisUrl { password: None, ..url };
+        assert_eq!(with_credentials(&url), "redis://app@db:6379/0");
+    }
 
     #[test]
     fn only_the_loopback_address_goes_without_a_token() {
