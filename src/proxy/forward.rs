@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE, VIA,
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::uri::{PathAndQuery, Scheme};
 use http::{Extensions, Method, StatusCode, Uri, Version, request, response};
@@ -76,6 +76,10 @@ pub(super) fn request(
         _ => {}
     }
     frame(&parts.method, headers, has_body, rules);
+    if parts.version == Version::HTTP_10 {
+        // An expectation from HTTP/1.0 is none (RFC 9110 §10.1.1).
+        headers.remove(EXPECT);
+    }
     host(&parts.uri, headers, rules);
     headers.append(VIA, via(parts.version));
     forwarded(headers, client, &rules.trusted);

@@ -24,6 +24,7 @@ mod connect;
 mod connection;
 mod drain;
 mod edge;
+mod expect;
 mod fault;
 mod forward;
 mod listen;

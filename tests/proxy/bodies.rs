@@ -1,5 +1,7 @@
 //! Bodies are passed on as they come, and break as they break.
 
+use std::time::Duration;
+
 use crate::front::Front;
 use crate::origin::Origin;
 
@@ -93,6 +95,40 @@ async fn a_large_upload_streams_through_after_the_expected_continue() {
     assert!(first == body[..1000] && rest == body[1000..]);
     upstream.send("HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n").await;
     assert!(client.head().await.starts_with("HTTP/1.1 201 Created\r\n"));
+}
+
+const EXPECTING: &str = "PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue\r\nContent-Length: 2\r\n\r\n";
+
+#[tokio::test]
+async fn a_client_is_not_told_to_go_on_with_what_the_upstream_refuses() {
+    let origin = Origin::start().await;
+    let front = Front::before(&origin).await;
+    let mut client = front.client().await;
+    client.send(EXPECTING).await;
+    let mut upstream = origin.accept().await;
+    upstream.head().await;
+    upstream.send("HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\nn").await;
+    assert!(client.head().await.starts_with("HTTP/1.1 413 "));
+    upstream.send("o").await;
+    assert_eq!(client.rest().await, "no");
+    assert_eq!(upstream.rest().await, "", "a connection with an unread request is of no more use");
+}
+
+#[tokio::test]
+async fn an_upstream_that_does_not_ask_gets_the_body_after_a_while() {
+    let origin = Origin::start().await;
+    let front = Front::with(&origin, |mut setting| {
+        setting.config = setting.config.continue_timeout(Duration::from_millis(20));
+        setting
+    })
+    .await;
+    let mut client = front.client().await;
+    client.send(EXPECTING).await;
+    let mut upstream = origin.accept().await;
+    upstream.head().await;
+    assert_eq!(client.head().await, "HTTP/1.1 100 Continue\r\n\r\n");
+    client.send("hi").await;
+    assert_eq!(upstream.exactly(2).await, b"hi");
 }
 
 #[tokio::test]
