@@ -3,8 +3,6 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -22,6 +20,7 @@ use tower_service::Service;
 use super::body::BoxError;
 use super::drain::{Guard, Phase};
 use super::listen::{ClientAddr, Limits};
+use super::patience::Patience;
 
 /// How connections are served.
 #[derive(Clone, Debug)]
@@ -46,8 +45,8 @@ struct Entrance<S> {
     service: S,
     client: ClientAddr,
     guard: Guard,
-    /// Told of the first request, where somebody waits for it.
-    first: Option<Arc<AtomicBool>>,
+    /// Hears of the first request, where nobody else does.
+    first: Option<Patience>,
 }
 
 pin_project! {
@@ -71,7 +70,6 @@ impl Protocols {
     pub(super) fn new(limits: &Limits) -> Self {
         let mut http1 = http1::Builder::new();
         http1
-            .timer(TokioTimer::new())
             .header_read_timeout(limits.head_timeout)
             .max_header_size(limits.head_bytes)
             .max_buf_size(limits.head_bytes.max(64 * 1024))
@@ -105,20 +103,23 @@ impl Protocols {
             opening = tokio::time::timeout(self.head_timeout, opening(&stream)) => opening,
             () = guard.watch().reaches(Phase::Draining) => return,
         };
-        let mut entrance = Entrance { service, client: ClientAddr(peer), guard: guard.clone(), first: None };
+        let client = ClientAddr(peer);
         let io = TokioIo::new(stream);
         match opening {
             Ok(Ok(Opening::Http1)) => {
-                let connection = self.http1.serve_connection(io, entrance).with_upgrades();
-                attend(connection, |connection| connection.graceful_shutdown(), guard).await;
+                let patience = Patience::new();
+                let entrance = Entrance { service, client, guard: guard.clone(), first: None };
+                let http1 = self.http1.clone().timer(patience.clone()).serve_connection(io, entrance).with_upgrades();
+                let attended = attend(http1, |connection| connection.graceful_shutdown(), guard);
+                unless_lost(attended, &patience, self.head_timeout).await;
             }
             Ok(Ok(Opening::Http2)) => {
-                let first = Arc::clone(entrance.first.insert(Arc::default()));
-                let connection = self.http2.serve_connection(io, entrance);
-                tokio::select! {
-                    () = attend(connection, |connection| connection.graceful_shutdown(), guard) => {}
-                    () = silence(self.head_timeout, &first) => {}
-                }
+                // HTTP/2 has a timeout of its own only once both sides have greeted.
+                let patience = Patience::waiting();
+                let entrance = Entrance { service, client, guard: guard.clone(), first: Some(patience.clone()) };
+                let http2 = self.http2.serve_connection(io, entrance);
+                let attended = attend(http2, |connection| connection.graceful_shutdown(), guard);
+                unless_lost(attended, &patience, self.head_timeout).await;
             }
             Ok(Ok(Opening::Undecided | Opening::Nothing) | Err(_)) | Err(_) => {}
         }
@@ -141,11 +142,11 @@ async fn opening(stream: &TcpStream) -> io::Result<Opening> {
     }
 }
 
-/// Ends when the time is up and no request came. HTTP/2 has a timeout of its own only once both sides have greeted.
-async fn silence(timeout: Duration, first: &AtomicBool) {
-    tokio::time::sleep(timeout).await;
-    if first.load(Ordering::Relaxed) {
-        std::future::pending().await
+async fn unless_lost(connection: impl Future<Output = ()>, patience: &Patience, timeout: Duration) {
+    tokio::select! {
+        biased;
+        () = connection => {}
+        () = patience.lost(timeout) => tracing::debug!("no request came in time"),
     }
 }
 
@@ -170,7 +171,7 @@ where
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         if let Some(first) = &self.first {
-            first.store(true, Ordering::Relaxed);
+            first.heard();
         }
         let upgrade = request.headers().contains_key(UPGRADE);
         let extensions = request.extensions_mut();

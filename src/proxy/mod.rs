@@ -29,6 +29,7 @@ mod fault;
 mod forward;
 mod listen;
 mod network;
+mod patience;
 mod service;
 mod tunnel;
 
