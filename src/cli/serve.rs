@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 use http::Uri;
 use larder::cache::Cache;
-use larder::config::{Config, Diagnostics, Env, render_all};
-use larder::server::{Reload, Server, judge};
+use larder::config::{Config, Diagnostics, Env, Secret, render_all};
+use larder::server::{Reload, Report, Server, StartError, check_exposure, judge};
 
 use super::listen::{self, Open};
 use super::signals::{Signals, told_twice};
@@ -59,6 +59,7 @@ pub(super) fn run(arguments: &Arguments, around: Surroundings) -> anyhow::Result
 
 async fn serve(config: &Config, read_again: impl Fn() -> Result<Config, Diagnostics>) -> anyhow::Result<ExitCode> {
     let (mut signals, again) = (Signals::listen()?, Signals::listen()?);
+    check_exposure(config.admin.listen, config.admin.token.as_ref().map(Secret::expose))?;
     let Open { listeners, proxy, admin } = listen::open(config.listen, config.admin.listen)?;
     let server = Server::start(config).await.context("cannot start")?;
     let cache = server.cache().clone();
@@ -72,7 +73,7 @@ async fn serve(config: &Config, read_again: impl Fn() -> Result<Config, Diagnost
 
 /// Waits for a server to end, or for the second time that the process is told to.
 pub(super) async fn finish(
-    server: impl Future<Output = Result<larder::server::Report, larder::server::StartError>>,
+    server: impl Future<Output = Result<Report, StartError>>,
     signals: Signals,
 ) -> anyhow::Result<ExitCode> {
     tokio::select! {

@@ -123,9 +123,12 @@ pub(super) fn stack(config: &Config, cache: &Cache) -> Result<Stack, StartError>
     Ok(Edge::new(Uploads::new(tower_layer::Layer::layer(&cache.layer(), proxy)), rules))
 }
 
-/// Refuses admin routes that others can reach without a token worth the name.
-pub(super) fn check_exposure(listener: Option<SocketAddr>, token: Option<&str>) -> Result<(), StartError> {
-    let Some(address) = listener else { return Ok(()) };
+/// Refuses admin routes that others can reach without a token worth the name. For those who want to know before they
+/// listen; [`Server::run`](super::Server::run) asks again.
+///
+/// # Errors
+/// [`StartError::AdminExposed`].
+pub fn check_exposure(address: SocketAddr, token: Option<&str>) -> Result<(), StartError> {
     let guarded = token.is_some_and(|token| token.chars().count() >= MIN_TOKEN);
     if guarded || address.ip().to_canonical().is_loopback() { Ok(()) } else { Err(StartError::AdminExposed(address)) }
 }
@@ -157,7 +160,7 @@ mod tests {
             ("10.0.0.1:9090", Some("fifteen letters"), false),
             ("10.0.0.1:9090", Some("sixteen letters!"), true),
         ] {
-            assert_eq!(check_exposure(address.parse().ok(), token).is_ok(), allowed, "{address} {token:?}");
+            assert_eq!(check_exposure(address.parse().unwrap(), token).is_ok(), allowed, "{address} {token:?}");
         }
     }
 }

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use http::Uri;
-use larder::config::{Config, Env, Source};
+use larder::config::{Config, Env, Secret, Source};
 use larder::proxy::{self, Limits};
-use larder::server::{Report, Server, StartError};
+use larder::server::{Report, Server, StartError, check_exposure};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -48,6 +48,7 @@ fn configuration(env: &Env) -> anyhow::Result<Config> {
 
 async fn serve(arguments: &Arguments, config: Config) -> anyhow::Result<ExitCode> {
     let (mut signals, again) = (Signals::listen()?, Signals::listen()?);
+    check_exposure(arguments.admin, config.admin.token.as_ref().map(Secret::expose))?;
     let Open { listeners, proxy, admin } = listen::open(arguments.listen, arguments.admin)?;
     let origin = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("cannot listen for the example API")?;
     let upstream: Uri = format!("http://{}", origin.local_addr()?).parse()?;
