@@ -8,6 +8,7 @@ pub(crate) struct RedisServer {
     directory: tempfile::TempDir,
     arguments: Vec<String>,
     process: Option<Child>,
+    port: Option<String>,
 }
 
 impl RedisServer {
@@ -24,9 +25,21 @@ impl RedisServer {
         server
     }
 
+    /// A server that answers on a port of its own as well.
+    pub(crate) fn on_tcp() -> Self {
+        let port = free_port().to_string();
+        let mut server = Self::with(&["--bind", "127.0.0.1", "--port", &port]);
+        server.port = Some(port);
+        server
+    }
+
+    pub(crate) fn tcp_url(&self) -> String {
+        format!("redis://127.0.0.1:{}/0", self.port.as_deref().expect("a server on TCP"))
+    }
+
     /// A place for a server that was not launched yet.
     pub(crate) fn absent() -> Self {
-        Self { directory: tempfile::tempdir().unwrap(), arguments: Vec::new(), process: None }
+        Self { directory: tempfile::tempdir().unwrap(), arguments: Vec::new(), process: None, port: None }
     }
 
     pub(crate) fn launch(&mut self) {
@@ -110,4 +123,9 @@ pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "in vain: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// A port that was free a moment ago.
+pub(crate) fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

@@ -20,6 +20,7 @@ use fred::prelude::{
 use fred::types::ConnectHandle;
 use fred::types::config::{Options, TcpConfig};
 use tokio::sync::Semaphore;
+use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use super::config::{RedisConfig, RedisConfigError};
 use super::scripts::Script;
@@ -134,7 +135,9 @@ impl Link {
             write_timeout: config.write_timeout,
             clustered,
         });
-        if let Err(why) = link.first_contact().await {
+        let first_contact = link.first_contact().await;
+        link.watch();
+        if let Err(why) = first_contact {
             tracing::warn!(redis = %link.shown, %why, "Redis cannot be reached; serving without it until it can");
             spawn(recover(Arc::downgrade(&link), false));
         } else {
@@ -280,9 +283,32 @@ impl Link {
         Ok(())
     }
 
-    fn renew(&self) {
+    fn renew(self: &Arc<Self>) {
         for connection in &self.lanes {
             connection.renew();
+        }
+        self.watch();
+    }
+
+    /// Hears of a lost connection from the client. A command that was written into it just before is not told: it
+    /// would take a whole deadline to find out.
+    fn watch(self: &Arc<Self>) {
+        for connection in &self.lanes {
+            spawn(watch(Arc::downgrade(self), connection.client.load().error_rx()));
+        }
+    }
+}
+
+/// Ends with the client it listens to.
+async fn watch(link: Weak<Link>, mut errors: Receiver<(Error, Option<Server>)>) {
+    loop {
+        match errors.recv().await {
+            Ok((error, _)) => match link.upgrade() {
+                Some(link) => link.note(&Fault::Down(error.details().into())),
+                None => return,
+            },
+            Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => return,
         }
     }
 }
