@@ -3,6 +3,7 @@
 //! An entry is flattened when it is made: the header fields lie in one buffer of their exact size and the body in
 //! another. A field or a body slice taken from a connection would keep that connection's whole read buffer alive.
 
+use std::ops::RangeInclusive;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -102,11 +103,16 @@ impl Meta {
     }
 
     /// The instant after which nothing can use the entry any more: past its freshness, its stale windows and, where it
-    /// has a validator, a time in which validating it is cheaper than fetching it.
+    /// has a validator, a time in which validating it is cheaper than fetching it. That time is as long as the response
+    /// was fresh, within bounds: one that is validated before every use was never fresh at all.
     pub fn drop_at(&self) -> Timestamp {
-        const KEPT_TO_VALIDATE: Duration = Duration::from_secs(600);
+        const KEPT_TO_VALIDATE: RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(600);
         let window = self.stale_while_revalidate.max(self.stale_if_error);
-        let validation = if self.terms.has_validator { self.lifetime.min(KEPT_TO_VALIDATE) } else { Duration::ZERO };
+        let validation = if self.terms.has_validator {
+            self.lifetime.clamp(*KEPT_TO_VALIDATE.start(), *KEPT_TO_VALIDATE.end())
+        } else {
+            Duration::ZERO
+        };
         self.stale_at().plus(window.max(validation))
     }
 }
@@ -306,6 +312,18 @@ pub(crate) mod tests {
         let entry = sample("GET:/a", "x", received, Duration::from_secs(90));
         let ttl = |secs| entry.meta().ttl_secs(received.plus(Duration::from_millis(secs)));
         assert_eq!([ttl(0), ttl(2_999), ttl(3_000), ttl(90_000), ttl(102_500)], [90, 88, 87, 0, -12]);
+    }
+
+    #[test]
+    fn what_can_be_validated_outlives_its_freshness() {
+        let received = Timestamp::from_secs(1000);
+        let dropped = |lifetime, has_validator| {
+            let mut meta = sample("GET:/a", "x", received, Duration::from_secs(lifetime)).meta().clone();
+            meta.terms.has_validator = has_validator;
+            meta.drop_at().since(received).as_secs()
+        };
+        assert_eq!([dropped(0, false), dropped(90, false)], [0, 90]);
+        assert_eq!([dropped(0, true), dropped(90, true), dropped(7200, true)], [60, 180, 7800]);
     }
 
     #[test]

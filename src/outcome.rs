@@ -32,6 +32,8 @@ pub enum Reason {
     NoRoute,
     /// The cache is switched off.
     Disabled,
+    /// Hosts are keyed and the request names none.
+    NoHost,
     /// A HEAD for which no GET is stored.
     Head,
     /// The client's Cache-Control forbids the stored response (RFC 9111 §5.2.1).
@@ -137,6 +139,7 @@ impl Reason {
             Self::RouteNever => ("route", "The route is not cached."),
             Self::NoRoute => ("no-route", "No route matches the path."),
             Self::Disabled => ("disabled", "The cache is switched off."),
+            Self::NoHost => ("no-host", "Hosts are part of the key and the request names none."),
             Self::Head => ("head", "No GET is stored that could answer this HEAD."),
             Self::ClientCacheControl => {
                 ("client-cache-control", "The client's Cache-Control does not allow the stored response.")
@@ -187,6 +190,16 @@ impl Reason {
         }
     }
 }
+
+/// Marks an answer of the inner service as one that it made up because it had none: a 502 or 504. A response extension;
+/// the cache never stores such an answer and says the reason in `Cache-Status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault(pub Reason);
+
+/// A response extension: the body ends where the upstream's connection does, so nothing proves it complete
+/// (RFC 9112 §8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CloseDelimited;
 
 /// Why a request went to the upstream (RFC 9211 §2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -251,6 +264,11 @@ impl Outcome {
         Self { forward: Some(forward), ttl: None, forward_status: None, stored: false, collapsed: false, detail: None }
     }
 
+    /// Answered by larder itself, from neither.
+    pub const fn refused() -> Self {
+        Self { forward: None, ttl: None, forward_status: None, stored: false, collapsed: false, detail: None }
+    }
+
     /// Passed by the cache.
     pub const fn bypass(why: Reason) -> Self {
         Self { detail: Some(why), ..Self::forwarded(Forward::Bypass) }
@@ -259,6 +277,7 @@ impl Outcome {
     /// The one word of `X-Cache`.
     pub fn word(&self) -> &'static str {
         match (self.forward, self.forward_status) {
+            (None, _) if self.ttl.is_none() => "BYPASS",
             (None, _) if self.detail.is_some() => "STALE",
             (None, _) => "HIT",
             (Some(Forward::Stale | Forward::Request), Some(StatusCode::NOT_MODIFIED)) => "REVALIDATED",
@@ -272,6 +291,7 @@ impl Outcome {
         let mut text = String::with_capacity(64);
         text.push_str("larder");
         match self.forward {
+            None if self.ttl.is_none() => {}
             None => text.push_str("; hit"),
             Some(forward) => {
                 text.push_str("; fwd=");

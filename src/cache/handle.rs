@@ -4,6 +4,10 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use super::background::Background;
+use super::flight::Flights;
+use super::service::CacheLayer;
+use super::uncacheable::Uncacheable;
 use crate::clock::Clock;
 use crate::invalidation::{Cleared, Selector};
 use crate::route::Table;
@@ -44,9 +48,26 @@ pub(super) struct Core {
     pub(super) clock: Clock,
     pub(super) on_error: OnStoreError,
     pub(super) bypass_token: Option<Box<str>>,
+    pub(super) flights: Flights,
+    pub(super) uncacheable: Uncacheable,
+    pub(super) background: Background,
+}
+
+impl Core {
+    /// Cuts off what is in flight, then clears what is stored: in this order, so that a fetch which began before can
+    /// neither be joined nor stored once this has returned.
+    pub(super) async fn invalidate(&self, selector: &Selector) -> Result<Cleared, StoreError> {
+        self.flights.cut(selector);
+        self.store.invalidate(selector).wait().await
+    }
 }
 
 impl Cache {
+    /// The layer that puts this cache in front of a service. Every layer of one handle shares everything.
+    pub fn layer(&self) -> CacheLayer {
+        CacheLayer { core: self.core.clone() }
+    }
+
     /// A cache for these routes whose entries live in this store.
     pub fn builder(table: Table, store: impl Store) -> Builder {
         Builder {
@@ -69,7 +90,7 @@ impl Cache {
     /// # Errors
     /// [`StoreError`] when the store can neither carry it out nor keep it.
     pub async fn invalidate(&self, selector: &Selector) -> Result<Cleared, StoreError> {
-        self.core.store.invalidate(selector).wait().await
+        self.core.invalidate(selector).await
     }
 
     /// Counts what [`Cache::invalidate`] would delete.
@@ -103,6 +124,11 @@ impl Cache {
     /// What a request gets when the shared store fails.
     pub fn on_store_error(&self) -> OnStoreError {
         self.core.on_error
+    }
+
+    /// Fetches under way.
+    pub fn in_flight(&self) -> usize {
+        self.core.flights.len()
     }
 }
 
@@ -139,6 +165,9 @@ impl Builder {
                 clock: self.clock,
                 on_error: self.on_error,
                 bypass_token: self.bypass_token,
+                flights: Flights::default(),
+                uncacheable: Uncacheable::default(),
+                background: Background::default(),
             }),
         }
     }

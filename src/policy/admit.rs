@@ -2,16 +2,19 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::{AGE, CONTENT_LENGTH, HeaderMap, HeaderName, SET_COOKIE, TRAILER};
+use http::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName,
+    SET_COOKIE,
+};
 use http::{Method, StatusCode, request, response};
 
+use super::directives::{Directives, Restriction};
+use super::status::{Standing, is_understood, standing};
+use super::storable::stored_headers;
 use super::vary::{self, Vary};
-use super::{Lookup, Options, SetCookie, StoreIf, StoreStatus, fields};
+use super::{Lookup, Options, OriginHeaders, SetCookie, Storable, StoreIf, age, fields, freshness, validate};
 use crate::clock::Timestamp;
-use crate::entry::{Entry, Meta, Terms};
-use crate::invalidation::{Category, Tag};
-use crate::key::Key;
+use crate::entry::Terms;
 use crate::outcome::Reason;
 
 /// When a request was sent upstream and when the head of its answer arrived.
@@ -32,52 +35,20 @@ pub enum Admission {
     Skip(Reason),
 }
 
-/// An answer as it is stored; its body is still to come.
-#[derive(Clone, Debug)]
-pub struct Storable {
-    /// The status.
-    pub status: StatusCode,
-    /// When the request was sent.
-    pub requested_at: Timestamp,
-    /// When the head arrived.
-    pub received_at: Timestamp,
-    /// Age on arrival (RFC 9111 §4.2.3).
-    pub initial_age: Duration,
-    /// Freshness lifetime (RFC 9111 §4.2.1), clamped by the route.
-    pub lifetime: Duration,
-    /// How long past its lifetime it may be served while it is refreshed.
-    pub stale_while_revalidate: Duration,
-    /// How long past its lifetime it may be served when the upstream fails.
-    pub stale_if_error: Duration,
-    /// What its directives forbid and allow.
-    pub terms: Terms,
-    /// The request fields that select it among variants, in the order of their names, without those that are keyed.
-    pub vary: Vec<HeaderName>,
-    /// Their normalised values in the request.
-    pub selecting: Vec<(HeaderName, Option<String>)>,
-    /// The fields that are stored.
-    pub headers: HeaderMap,
+/// What is known of an answer while it is judged.
+struct Answer<'a> {
+    head: &'a response::Parts,
+    directives: Directives,
+    standing: Standing,
+    times: Times,
+    has_validator: bool,
 }
 
-impl Storable {
-    /// The entry, once the body is complete.
-    pub fn into_entry(self, key: Key, category: Option<Category>, tags: Vec<Tag>, body: Bytes) -> Entry {
-        let meta = Meta {
-            key,
-            status: self.status,
-            requested_at: self.requested_at,
-            received_at: self.received_at,
-            initial_age: self.initial_age,
-            lifetime: self.lifetime,
-            stale_while_revalidate: self.stale_while_revalidate,
-            stale_if_error: self.stale_if_error,
-            terms: self.terms,
-            selecting: self.selecting,
-            category,
-            tags,
-        };
-        Entry::new(meta, &self.headers, body)
-    }
+/// A freshness lifetime, and where it comes from.
+#[derive(Clone, Copy)]
+struct Lifetime {
+    length: Duration,
+    guessed: bool,
 }
 
 /// Decides whether an answer may be stored. `request` is the one that was sent upstream.
@@ -88,44 +59,10 @@ pub fn admit(
     times: Times,
     options: &Options,
 ) -> Admission {
-    if request.method != Method::GET {
-        return Admission::Skip(Reason::Head);
+    match judge(request, lookup, response, times, options) {
+        Ok(storable) => Admission::Store(Box::new(storable)),
+        Err(reason) => Admission::Skip(reason),
     }
-    if let StoreStatus::Listed(listed) = &options.store_status
-        && !listed.iter().any(|(status, _)| *status == response.status)
-    {
-        return Admission::Skip(Reason::Status);
-    }
-    if lookup.authorized {
-        return Admission::Skip(Reason::Authorization);
-    }
-    if options.set_cookie == SetCookie::Refuse && response.headers.contains_key(SET_COOKIE) {
-        return Admission::Skip(Reason::SetCookie);
-    }
-    let vary = match vary::parse_vary(&response.headers) {
-        Vary::Star => return Admission::Skip(Reason::VaryStar),
-        Vary::None => Vec::new(),
-        Vary::On(names) => names,
-    };
-    let Some(lifetime) = options.ttl else { return Admission::Skip(Reason::NoLifetime) };
-    let mut headers = response.headers.clone();
-    fields::strip_hop_by_hop(&mut headers);
-    for name in [AGE, CONTENT_LENGTH, TRAILER] {
-        headers.remove(name);
-    }
-    Admission::Store(Box::new(Storable {
-        status: response.status,
-        requested_at: times.requested_at,
-        received_at: times.received_at,
-        initial_age: Duration::ZERO,
-        lifetime: lifetime.min(options.max_ttl),
-        stale_while_revalidate: options.stale_while_revalidate,
-        stale_if_error: options.stale_if_error,
-        terms: Terms::default(),
-        selecting: vary::selecting(&vary, &request.headers),
-        vary,
-        headers,
-    }))
 }
 
 /// Decides whether a complete body may be stored.
@@ -133,12 +70,184 @@ pub fn admit(
 /// # Errors
 /// The reason why it may not.
 pub fn admit_body(store_if: &StoreIf, body: &[u8]) -> Result<(), Reason> {
-    if (body.len() as u64) < store_if.min_body {
+    if u64::try_from(body.len()).is_ok_and(|len| len < store_if.min_body) {
         return Err(Reason::BodyTooSmall);
     }
     let trimmed = body.trim_ascii();
-    if store_if.body_not.iter().any(|refused| refused.trim().as_bytes() == trimmed) {
+    if store_if.body_not.iter().any(|refused| refused.as_bytes().trim_ascii() == trimmed) {
         return Err(Reason::BodyRefused);
     }
     Ok(())
 }
+
+fn judge(
+    request: &request::Parts,
+    lookup: &Lookup,
+    response: &response::Parts,
+    times: Times,
+    options: &Options,
+) -> Result<Storable, Reason> {
+    if request.method != Method::GET {
+        return Err(Reason::Head);
+    }
+    let headers = &response.headers;
+    let answer = Answer {
+        head: response,
+        directives: Directives::read(headers),
+        standing: standing(response.status, &options.store_status)?,
+        times,
+        has_validator: validate::has_validator(headers),
+    };
+    if lookup.client.no_store {
+        return Err(Reason::ClientCacheControl);
+    }
+    if options.origin_headers == OriginHeaders::Respect {
+        origin_allows(&answer.directives, response.status)?;
+    }
+    if lookup.authorized && !answer.directives.shared_with_authorization() {
+        return Err(Reason::Authorization);
+    }
+    if options.set_cookie == SetCookie::Refuse && headers.contains_key(SET_COOKIE) {
+        return Err(Reason::SetCookie);
+    }
+    let vary = variants(headers, options)?;
+    body_allows(headers, options)?;
+    let mut storable = answer.times_of(options)?;
+    storable.selecting = vary::selecting(&vary, &request.headers);
+    storable.vary = vary;
+    storable.headers = stored_headers(headers, &answer.directives, times, options.set_cookie);
+    Ok(storable)
+}
+
+/// What the origin forbids. `must-understand` tells a cache that knows the status to pass over `no-store`, and one that
+/// does not know it to keep out (RFC 9111 §5.2.2.3).
+fn origin_allows(directives: &Directives, status: StatusCode) -> Result<(), Reason> {
+    if directives.malformed {
+        return Err(Reason::BadResponse);
+    }
+    match (directives.must_understand, directives.no_store, is_understood(status)) {
+        (true, true, false) | (false, true, _) => return Err(Reason::NoStore),
+        (true, false, false) => return Err(Reason::Status),
+        (true, _, true) | (false, false, _) => {}
+    }
+    if directives.private == Restriction::Whole { Err(Reason::Private) } else { Ok(()) }
+}
+
+/// The fields that select among variants. What the key covers cannot differ within one key; leaving it out also keeps
+/// cookies and credentials out of the store. A body that is encoded was so for somebody's `Accept-Encoding`, whether or
+/// not the origin says that it varies: others might not be able to read it.
+fn variants(response: &HeaderMap, options: &Options) -> Result<Vec<HeaderName>, Reason> {
+    let mut names = match vary::parse_vary(response) {
+        Vary::None => Vec::new(),
+        Vary::Star => return Err(Reason::VaryStar),
+        Vary::On(names) => names,
+    };
+    if response.contains_key(CONTENT_ENCODING)
+        && let Err(at) = names.binary_search_by(|name| name.as_str().cmp(ACCEPT_ENCODING.as_str()))
+    {
+        names.insert(at, ACCEPT_ENCODING);
+    }
+    let keyed = &options.vary_on;
+    names.retain(|name| !keyed.names(name) && (*name != COOKIE || keyed.cookies.is_empty()));
+    if names.contains(&COOKIE) {
+        return Err(Reason::VaryCookie);
+    }
+    if names.contains(&AUTHORIZATION) {
+        return Err(Reason::VaryAuthorization);
+    }
+    Ok(names)
+}
+
+/// What the head says of the body.
+fn body_allows(response: &HeaderMap, options: &Options) -> Result<(), Reason> {
+    if fields::is_stream(response) {
+        return Err(Reason::Stream);
+    }
+    for length in response.get_all(CONTENT_LENGTH) {
+        let length = length.to_str().ok().and_then(|length| length.trim().parse::<u64>().ok());
+        if length.ok_or(Reason::BadResponse)? > options.max_body {
+            return Err(Reason::TooLarge);
+        }
+    }
+    let wanted = &options.store_if.content_type;
+    let is = response.get(CONTENT_TYPE).map_or(&b""[..], |value| fields::essence(value.as_bytes()));
+    if !wanted.is_empty() && !wanted.iter().any(|wanted| wanted.as_bytes().eq_ignore_ascii_case(is)) {
+        return Err(Reason::ContentType);
+    }
+    Ok(())
+}
+
+impl Answer<'_> {
+    /// How long the answer can be used, with its fields still to come.
+    fn times_of(&self, options: &Options) -> Result<Storable, Reason> {
+        let respected = options.origin_headers == OriginHeaders::Respect;
+        let always_validate = respected && self.directives.no_cache == Restriction::Whole;
+        let never_stale = respected && self.directives.never_stale();
+        if always_validate && !self.has_validator {
+            return Err(Reason::NoLifetime);
+        }
+        let (swr, sie) = (options.stale_while_revalidate, options.stale_if_error);
+        let (swr, sie) = match (never_stale || always_validate, respected) {
+            (true, _) => (Duration::ZERO, Duration::ZERO),
+            (false, false) => (swr, sie),
+            (false, true) => {
+                (self.directives.stale_while_revalidate.unwrap_or(swr), self.directives.stale_if_error.unwrap_or(sie))
+            }
+        };
+        let initial_age = age::initial_age(&self.head.headers, self.times);
+        let lifetime = self.lifetime(initial_age, options)?;
+        let usable_for = lifetime.length.saturating_add(swr.max(sie));
+        if usable_for <= initial_age && !self.has_validator {
+            return Err(Reason::Expired);
+        }
+        Ok(Storable {
+            status: self.head.status,
+            requested_at: self.times.requested_at,
+            received_at: self.times.received_at,
+            initial_age,
+            lifetime: lifetime.length,
+            stale_while_revalidate: swr,
+            stale_if_error: sie,
+            terms: Terms {
+                always_validate,
+                never_stale,
+                shared_with_authorization: self.directives.shared_with_authorization(),
+                heuristic: lifetime.guessed,
+                has_validator: self.has_validator,
+            },
+            vary: Vec::new(),
+            selecting: Vec::new(),
+            headers: HeaderMap::new(),
+        })
+    }
+
+    /// The origin's lifetime, else the route's, else a guess; without any of them a response that has a validator, and a
+    /// status that keeps by itself, is stored stale and validated before each use.
+    ///
+    /// A route that overrides the origin counts its `ttl` from the arrival of the response: an `Age` is one of the
+    /// origin's headers too.
+    fn lifetime(&self, initial_age: Duration, options: &Options) -> Result<Lifetime, Reason> {
+        let known = |length: Duration| Lifetime { length: length.min(options.max_ttl), guessed: false };
+        let ttl = self.standing.ttl.or(options.ttl);
+        if let (OriginHeaders::Override, Some(ttl)) = (options.origin_headers, ttl) {
+            let length = ttl.min(options.max_ttl).saturating_add(initial_age);
+            return Ok(Lifetime { length, guessed: false });
+        }
+        let headers = &self.head.headers;
+        if let Some(stated) = freshness::stated_lifetime(&self.directives, headers, self.times) {
+            return Ok(known(stated));
+        }
+        let keeps = self.standing.heuristic || self.directives.public;
+        if let Some(ttl) = ttl.filter(|_| self.standing.takes_ttl || keeps) {
+            return Ok(known(ttl));
+        }
+        match freshness::guessed_lifetime(headers, self.times) {
+            Some(guess) if keeps => Ok(Lifetime { guessed: true, ..known(guess) }),
+            _ if keeps && self.has_validator => Ok(known(Duration::ZERO)),
+            _ => Err(Reason::NoLifetime),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -64,13 +64,21 @@ static OFF_LIMITS: [HeaderName; 10] = [
 
 /// Removes the fields of one connection, and those that `Connection` names (RFC 9110 §7.6.1).
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    strip_nominated(headers);
+    for name in &HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
+/// Removes the fields that `Connection` names, and leaves the ones that are always of one connection.
+///
+/// Done before a request is keyed: a field that a route keys on must not be seen by the cache and hidden from the
+/// upstream.
+pub fn strip_nominated(headers: &mut HeaderMap) {
     if headers.contains_key(CONNECTION) {
         for name in nominated(headers) {
             headers.remove(name);
         }
-    }
-    for name in &HOP_BY_HOP {
-        headers.remove(name);
     }
 }
 
@@ -99,5 +107,92 @@ fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
     let lines = headers.get_all(CONNECTION).iter();
     let options = lines.flat_map(|line| line.as_bytes().split(|&b| b == b','));
     let names = options.filter_map(|option| HeaderName::from_bytes(option.trim_ascii()).ok());
-    names.filter(|name| !END_TO_END.contains(name) && !name.as_str().starts_with("x-forwarded-")).collect()
+    let kept = |name: &HeaderName| END_TO_END.contains(name) || HOP_BY_HOP.contains(name);
+    names.filter(|name| !kept(name) && !name.as_str().starts_with("x-forwarded-")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::HeaderValue;
+
+    use super::*;
+
+    fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    fn left(fields: &[(&'static str, &'static str)]) -> Vec<String> {
+        let mut headers = headers(fields);
+        strip_hop_by_hop(&mut headers);
+        headers.keys().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn fields_of_the_connection_rfc_9110_7_6_1() {
+        let fields = [
+            ("connection", "X-One ,, x-two"),
+            ("connection", "x-three, not a name"),
+            ("x-one", "1"),
+            ("x-two", "1"),
+            ("x-two", "2"),
+            ("x-three", "1"),
+            ("keep-alive", "1"),
+            ("proxy-connection", "keep-alive"),
+            ("te", "trailers"),
+            ("transfer-encoding", "chunked"),
+            ("upgrade", "h2c"),
+            ("http2-settings", "x"),
+            ("proxy-authorization", "x"),
+            ("x-kept", "1"),
+        ];
+        assert_eq!(left(&fields), ["x-kept"]);
+        assert_eq!(left(&[("keep-alive", "1"), ("x-kept", "1")]), ["x-kept"]);
+    }
+
+    #[test]
+    fn what_is_nominated_goes_before_a_request_is_keyed() {
+        let mut request = headers(&[("connection", "x-tenant, upgrade"), ("upgrade", "websocket"), ("x-tenant", "7")]);
+        strip_nominated(&mut request);
+        assert!(!request.contains_key("x-tenant"));
+        assert_eq!(request.len(), 2, "the upgrade is still to be seen");
+    }
+
+    #[test]
+    fn nobody_nominates_away_what_is_meant_for_all() {
+        for name in ["authorization", "cookie", "host", "x-forwarded-for", "x-forwarded-proto", "cache-control", "vary"]
+        {
+            assert_eq!(left(&[("connection", name), (name, "x")]), [name], "{name}");
+        }
+    }
+
+    #[test]
+    fn streams() {
+        for (name, value, stream) in [
+            ("content-type", "text/event-stream", true),
+            ("content-type", "Text/Event-Stream; charset=utf-8", true),
+            ("content-type", "application/grpc", true),
+            ("content-type", "application/grpc+proto", true),
+            ("content-type", "application/grpc-web+proto", true),
+            ("content-type", "multipart/x-mixed-replace; boundary=x", true),
+            ("x-accel-buffering", "no", true),
+            ("x-accel-buffering", "yes", false),
+            ("content-type", "application/json", false),
+            ("content-type", "multipart/mixed", false),
+            ("content-type", "", false),
+        ] {
+            assert_eq!(is_stream(&headers(&[(name, value)])), stream, "{name}: {value}");
+        }
+        assert!(!is_stream(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn no_key_covers_what_tells_an_upstream_another_name_or_method() {
+        for name in ["x-forwarded-host", "forwarded", "x-original-url", "x-http-method-override"] {
+            assert!(keyed_off_limits().iter().any(|known| known == name), "{name}");
+        }
+    }
 }

@@ -85,3 +85,106 @@ fn carries_bypass_cookie(headers: &HeaderMap, options: &Options) -> bool {
 fn cookie_names(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     line.split(|&b| b == b';').filter_map(|pair| pair.split(|&b| b == b'=').next()).map(<[u8]>::trim_ascii)
 }
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+    use http::header::{HeaderName, HeaderValue};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::policy::VaryOn;
+
+    fn request(fields: &[(&'static str, &str)]) -> request::Parts {
+        let mut parts = Request::get("/a").body(()).unwrap().into_parts().0;
+        for (name, value) in fields {
+            parts.headers.append(*name, HeaderValue::from_str(value).unwrap());
+        }
+        parts
+    }
+
+    fn bypass(fields: &[(&'static str, &str)], options: &Options) -> Option<Reason> {
+        match plan(&request(fields), true, options) {
+            Plan::Bypass(reason) => Some(reason),
+            Plan::Lookup(_) => None,
+        }
+    }
+
+    #[test]
+    fn what_passes_the_cache_by() {
+        for (fields, reason) in [
+            (&[][..], None),
+            (&[("content-length", "0")], None),
+            (&[("content-length", "1")], Some(Reason::RequestBody)),
+            (&[("content-length", "x")], Some(Reason::RequestBody)),
+            (&[("content-length", "0"), ("content-length", "5")], Some(Reason::RequestBody)),
+            (&[("transfer-encoding", "chunked")], Some(Reason::RequestBody)),
+            (&[("connection", "upgrade"), ("upgrade", "websocket")], Some(Reason::Upgrade)),
+            (&[("upgrade", "h2c, websocket")], Some(Reason::Upgrade)),
+            (&[("connection", "Upgrade, HTTP2-Settings"), ("upgrade", "h2c")], None),
+            (&[("if-match", "*")], Some(Reason::Precondition)),
+            (&[("if-unmodified-since", "x")], Some(Reason::Precondition)),
+            (&[("if-none-match", "*"), ("if-modified-since", "x")], None),
+            (&[("range", "bytes=0-1")], None),
+            (&[("range", "lines=0-1")], None),
+            (&[("cookie", "a=1")], None),
+            (&[("cache-control", "no-cache, no-store")], None),
+        ] {
+            assert_eq!(bypass(fields, &Options::default()), reason, "{fields:?}");
+        }
+        assert_eq!(plan(&request(&[]), false, &Options::default()), Plan::Bypass(Reason::RequestBody));
+    }
+
+    #[test]
+    fn a_cookie_named_in_the_route_passes_the_cache_by_unless_it_is_keyed() {
+        let mut options = Options { bypass_cookies: vec!["sid".to_owned()], ..Options::default() };
+        for (line, bypasses) in [
+            ("sid=1", true),
+            ("a=1; sid=", true),
+            ("a=1;sid=2", true),
+            ("sid", true),
+            ("a=sid", false),
+            ("SID=1", false),
+            ("sid2=1; xsid=1", false),
+            ("", false),
+        ] {
+            assert_eq!(bypass(&[("cookie", line)], &options), bypasses.then_some(Reason::Cookie), "{line}");
+        }
+        assert_eq!(bypass(&[("cookie", "a=1"), ("cookie", "sid=1")], &options), Some(Reason::Cookie));
+        options.vary_on = VaryOn { headers: Vec::new(), cookies: vec!["sid".to_owned()] };
+        assert_eq!(bypass(&[("cookie", "sid=1")], &options), None);
+        options.vary_on = VaryOn { headers: vec![COOKIE], cookies: Vec::new() };
+        assert_eq!(bypass(&[("cookie", "sid=1")], &options), None);
+    }
+
+    #[test]
+    fn what_is_read_off_a_request() {
+        let lookup = |options: &Options| {
+            let mut request = request(&[("authorization", "Bearer x"), ("cache-control", "no-cache")]);
+            request.method = Method::HEAD;
+            match plan(&request, true, options) {
+                Plan::Lookup(lookup) => lookup,
+                Plan::Bypass(reason) => panic!("{reason:?}"),
+            }
+        };
+        let plain = lookup(&Options::default());
+        assert!(plain.head && plain.authorized && plain.client.is_empty());
+        let keyed = VaryOn { headers: vec![AUTHORIZATION], cookies: Vec::new() };
+        let options = Options { vary_on: keyed, client_cache_control: ClientCacheControl::Honor, ..Options::default() };
+        assert!(!lookup(&options).authorized && lookup(&options).client.no_cache);
+    }
+
+    proptest! {
+        #[test]
+        fn no_cookie_upsets_it(line in proptest::collection::vec(32..=255_u8, 0..40)) {
+            let options = Options { bypass_cookies: vec!["sid".to_owned()], ..Options::default() };
+            let mut parts = request(&[]);
+            if let Ok(value) = HeaderValue::from_bytes(&line) {
+                for name in ["cookie", "upgrade", "content-length"] {
+                    parts.headers.insert(HeaderName::from_static(name), value.clone());
+                }
+            }
+            let _ = plan(&parts, true, &options);
+        }
+    }
+}

@@ -24,9 +24,11 @@ mod template;
 
 pub use pattern::Pattern;
 pub use query::QueryFilter;
+pub(crate) use query::is_yes;
 pub use rule::{Bypass, BypassGate, Caching, Coalesce, Rule};
 pub use table::{HostRule, Matched, Routing, Table, TableBuilder, Unmatched};
 pub use target::TargetError;
+pub(crate) use target::check as check_path;
 pub use template::Target;
 
 /// Why a route, or a set of routes, cannot be used.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::Method;
 
+use super::table::params;
 use super::template::Template;
 use super::{Pattern, QueryFilter, RouteError, Target};
 use crate::invalidation::{Category, Tag};
@@ -226,8 +227,13 @@ impl Rule {
         self.category.as_ref()
     }
 
-    pub(crate) fn bind_tags(&self, params: &[(&str, &str)]) -> Vec<Tag> {
-        self.tags.iter().map(|tag| Tag::new(tag.bind(params))).collect()
+    /// The tags of a response for this path.
+    pub(crate) fn tags_for(&self, path: &str) -> Vec<Tag> {
+        if self.tags.is_empty() {
+            return Vec::new();
+        }
+        let params = params(&self.pattern, path);
+        self.tags.iter().map(|tag| Tag::new(tag.bind(&params))).collect()
     }
 
     pub(crate) fn targets(&self, method: &Method) -> impl Iterator<Item = &Target> {

@@ -1,0 +1,143 @@
+//! Writes: sent on, and what they change cleared before the client sees that they succeeded.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use http::{Method, Request, Response, request, response};
+use http_body::Body as HttpBody;
+use tower::ServiceExt as _;
+use tower_service::Service;
+
+use super::ResponseBody;
+use super::ask::{self, host_of};
+use super::body::Body;
+use super::handle::Core;
+use super::respond::Signs;
+use super::service::own;
+use crate::invalidation::Selector;
+use crate::key::Key;
+use crate::outcome::{Forward, Outcome};
+use crate::policy;
+use crate::route::{HostRule, Routing, Table};
+
+/// A request with an unsafe method.
+pub(super) struct Write {
+    core: Arc<Core>,
+    table: Arc<Table>,
+    signs: Signs,
+    method: Method,
+    path: String,
+    /// The host that the client named, and whether it is part of the keys.
+    host: Option<String>,
+}
+
+impl Write {
+    pub(super) fn new(core: Arc<Core>, table: Arc<Table>, signs: Signs, parts: &request::Parts) -> Self {
+        Self {
+            core,
+            table,
+            signs,
+            method: parts.method.clone(),
+            path: parts.uri.path().to_owned(),
+            host: host_of(parts).map(std::borrow::Cow::into_owned),
+        }
+    }
+
+    /// Sends the write and clears what it changed.
+    ///
+    /// A write that has targets runs to its end even when its client leaves: the upstream may have carried it out, and
+    /// then what it changed must go.
+    pub(super) async fn send<S, B, RB>(
+        self,
+        inner: S,
+        mut request: Request<B>,
+    ) -> Result<Response<Body<RB, S::Error>>, S::Error>
+    where
+        S: Service<Request<B>, Response = Response<RB>> + Send + 'static,
+        S::Future: Send,
+        S::Error: Send + 'static,
+        B: HttpBody + Send + 'static,
+        RB: ResponseBody,
+    {
+        if !self.concerns_cache() {
+            return self.carry_out(inner.oneshot(request)).await;
+        }
+        self.hide_unkeyed(&mut request);
+        match self.core.background.permit() {
+            Some(permit) => permit.finish(self.carry_out(inner.oneshot(request))).await,
+            None => self.carry_out(inner.oneshot(request)).await,
+        }
+    }
+
+    /// Whether the write can change something that is cached by the rules, whatever its answer says.
+    fn concerns_cache(&self) -> bool {
+        let has_targets = self.table.find(&self.path).is_some_and(|m| m.rule().targets(&self.method).next().is_some());
+        self.table.is_enabled() && (has_targets || self.table.caches(&self.path))
+    }
+
+    fn hide_unkeyed<B>(&self, request: &mut Request<B>) {
+        if let Routing::Rule(rule) = self.table.routing(&self.path)
+            && rule.is_cached()
+        {
+            ask::drop_unkeyed(request.headers_mut(), &rule.policy().vary_on);
+        }
+    }
+
+    async fn carry_out<RB: ResponseBody, E: Send + 'static>(
+        self,
+        answer: impl Future<Output = Result<Response<RB>, E>>,
+    ) -> Result<Response<Body<RB, E>>, E> {
+        let (parts, body) = answer.await?.into_parts();
+        if self.table.is_enabled() && (parts.status.is_success() || parts.status.is_redirection()) {
+            for selector in self.changed_by(&parts) {
+                // Kept by the store when it cannot be carried out now; the write's own answer stands either way.
+                if let Err(error) = self.core.invalidate(&selector).await {
+                    tracing::warn!(%selector, %error, "could not invalidate after a write");
+                }
+            }
+        }
+        Ok(own(Response::from_parts(parts, body), self.signs, Outcome::forwarded(Forward::Method)))
+    }
+
+    /// What a successful answer means for the cache: the write's own path, what the answer names, and the rule's targets.
+    fn changed_by(&self, answer: &response::Parts) -> Vec<Selector> {
+        let mut selectors = Vec::new();
+        if self.table.caches(&self.path) {
+            selectors.push(Selector::Key(Key::new(self.keyed_host(), &self.path, None, None)));
+        }
+        selectors.extend(self.named_by(answer));
+        if let Some(matched) = self.table.find(&self.path) {
+            let params = matched.params();
+            let bound = matched.rule().targets(&self.method).filter_map(|t| t.bind(&params, self.keyed_host()));
+            selectors.extend(bound.map(|selector| match selector {
+                Selector::Key(key) => Selector::Key(self.table.canonical(&key)),
+                other => other,
+            }));
+        }
+        let mut seen = std::collections::HashSet::new();
+        selectors.retain(|selector| seen.insert(selector.clone()));
+        selectors
+    }
+
+    /// `Location` and `Content-Location` of this origin, where they fall under a cached route.
+    fn named_by(&self, answer: &response::Parts) -> Vec<Selector> {
+        let fixed = match self.table.host() {
+            HostRule::Fixed(host) => host.to_str().ok(),
+            HostRule::Keyed => None,
+        };
+        let hosts: Vec<&str> = self.host.as_deref().into_iter().chain(fixed).collect();
+        let named = policy::named_resources(&self.path, &hosts, &answer.headers);
+        let keys = named.iter().filter_map(|target| {
+            let (path, query) = target.split_once('?').map_or((&**target, None), |(path, query)| (path, Some(query)));
+            self.table.caches(path).then(|| self.table.canonical(&Key::new(self.keyed_host(), path, query, None)))
+        });
+        keys.map(Selector::Key).collect()
+    }
+
+    fn keyed_host(&self) -> Option<&str> {
+        match self.table.host() {
+            HostRule::Keyed => self.host.as_deref(),
+            HostRule::Fixed(_) => None,
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! The fetches in flight: who may join one, and which of them an invalidation cuts off.
+//!
+//! A flight is found here as long as somebody holds it; the list keeps none alive. It leaves the list when it is
+//! dropped, so that nothing is left behind by any future that was abandoned.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use crate::invalidation::Selector;
+use crate::key::Key;
+use crate::store::{Fence, Labels};
+
+/// Fetches under way at one time. Past it a miss is fetched without being shared or stored.
+pub(super) const MAX_FLIGHTS: usize = 65_536;
+
+type ByKey = HashMap<Key, Vec<Weak<dyn Flight>>, foldhash::fast::RandomState>;
+
+/// What every fetch in flight has, whatever service it runs on.
+pub(super) trait Flight: Send + Sync {
+    fn base(&self) -> &Base;
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+}
+
+/// The part of a flight by which it is found, joined and cut off.
+pub(super) struct Base {
+    pub(super) id: u64,
+    pub(super) key: Key,
+    pub(super) labels: Labels,
+    pub(super) fence: Arc<Fence>,
+    joinable: AtomicBool,
+}
+
+/// All flights of one cache, whatever layers and services they belong to.
+pub(super) struct Flights {
+    by_key: Mutex<ByKey>,
+    count: AtomicUsize,
+    next_id: AtomicU64,
+}
+
+/// What came of asking for a flight.
+pub(super) enum Boarding<F> {
+    /// There is one to share.
+    Join(Arc<F>),
+    /// This is the first: it leads.
+    Lead(Arc<F>),
+    /// There are too many.
+    Full,
+}
+
+impl Base {
+    pub(super) fn new(id: u64, key: Key, labels: Labels, joinable: bool) -> Self {
+        Self { id, key, labels, fence: Arc::default(), joinable: joinable.into() }
+    }
+
+    /// Takes the flight out of reach of later requests.
+    pub(super) fn close_doors(&self) {
+        self.joinable.store(false, Ordering::Release);
+    }
+
+    pub(super) fn is_joinable(&self) -> bool {
+        self.joinable.load(Ordering::Acquire)
+    }
+}
+
+impl Flights {
+    /// Joins a flight for `key` that was not `tried` yet, or adds the one that `launch` makes. Both happen under one
+    /// lock, so that of any number of requests one leads.
+    pub(super) fn board<F: Flight + 'static>(
+        &self,
+        key: &Key,
+        shared: bool,
+        tried: &[u64],
+        launch: impl FnOnce(u64) -> F,
+    ) -> Boarding<F> {
+        // Flights that are looked at may be dropped here as the last of their kind, and leave the list by doing so:
+        // that must wait until the list is unlocked.
+        let mut looked_at = Vec::new();
+        let mut by_key = self.lock();
+        if shared {
+            for flight in by_key.get(key).into_iter().flatten().filter_map(Weak::upgrade) {
+                let suits = flight.base().is_joinable() && !tried.contains(&flight.base().id);
+                looked_at.push(flight.clone());
+                if suits && let Ok(flight) = flight.into_any().downcast::<F>() {
+                    return Boarding::Join(flight);
+                }
+            }
+        }
+        if self.count.fetch_add(1, Ordering::AcqRel) >= MAX_FLIGHTS {
+            self.count.fetch_sub(1, Ordering::AcqRel);
+            return Boarding::Full;
+        }
+        let flight = Arc::new(launch(self.next_id.fetch_add(1, Ordering::Relaxed)));
+        let as_flight: Arc<dyn Flight> = flight.clone();
+        by_key.entry(key.clone()).or_default().push(Arc::downgrade(&as_flight));
+        Boarding::Lead(flight)
+    }
+
+    /// Called by a flight that is being dropped.
+    pub(super) fn leave(&self, base: &Base) {
+        let mut by_key = self.lock();
+        if let Some(flights) = by_key.get_mut(&base.key) {
+            // The one that leaves can no longer be upgraded; any other that cannot is leaving too.
+            flights.retain(|flight| flight.strong_count() > 0);
+            if flights.is_empty() {
+                by_key.remove(&base.key);
+            }
+        }
+        drop(by_key);
+        self.count.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Cuts off every flight that the selector hits: it takes no more followers and stores nothing.
+    pub(super) fn cut(&self, selector: &Selector) {
+        for flight in self.hit_by(selector) {
+            flight.base().close_doors();
+            flight.base().fence.close();
+        }
+    }
+
+    fn hit_by(&self, selector: &Selector) -> Vec<Arc<dyn Flight>> {
+        let by_key = self.lock();
+        let flights = by_key.values().flatten().filter_map(Weak::upgrade);
+        // Collected before any is dropped; see `board`.
+        let (hit, missed): (Vec<_>, Vec<_>) = flights.partition(|flight| {
+            let Base { key, labels, .. } = flight.base();
+            selector.hits(key, &labels.tags, labels.category.as_ref())
+        });
+        drop(by_key);
+        drop(missed);
+        hit
+    }
+
+    /// Fetches under way.
+    pub(super) fn len(&self) -> usize {
+        self.count.load(Ordering::Acquire)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ByKey> {
+        self.by_key.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Flights {
+    fn default() -> Self {
+        Self { by_key: Mutex::default(), count: AtomicUsize::new(0), next_id: AtomicU64::new(1) }
+    }
+}
+
+impl fmt::Debug for Flights {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Flights({})", self.len())
+    }
+}

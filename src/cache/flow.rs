@@ -1,0 +1,352 @@
+//! The slow way of a lookup: the store that must be waited for, the flight that is led or joined.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use http::header::{CONTENT_LENGTH, RANGE};
+use http::{Method, Request, Response, StatusCode, request};
+use http_body::Body as HttpBody;
+use tower::ServiceExt as _;
+use tower_service::Service;
+
+use super::body::Body;
+use super::fetch::Errand;
+use super::fill::{Fill, Landed, Reader, Shown};
+use super::flight::{Base, Boarding};
+use super::handle::{Core, OnStoreError};
+use super::respond::{self, Reply as Answer, Signs};
+use super::service::{Looked, own};
+use super::{ResponseBody, background};
+use crate::entry::Entry;
+use crate::key::Key;
+use crate::outcome::{Forward, Outcome, Reason};
+use crate::policy::{self, Lookup, Precondition, Reuse};
+use crate::route::{Coalesce, Rule};
+use crate::store::{Found, Labels, Reply, StoreError};
+
+/// One lookup that memory could not answer at once.
+pub(super) struct Flow<S, B> {
+    pub(super) core: Arc<Core>,
+    pub(super) inner: S,
+    pub(super) rule: Arc<Rule>,
+    pub(super) key: Key,
+    pub(super) lookup: Lookup,
+    pub(super) parts: Arc<request::Parts>,
+    pub(super) signs: Signs,
+    pub(super) body: PhantomData<fn(B)>,
+}
+
+/// What the store had for a request.
+enum Stock {
+    Entry(Arc<Entry>),
+    Nothing(Forward),
+    Failure(Reason),
+}
+
+/// Why a request is about to be fetched.
+struct Cause {
+    outcome: Outcome,
+    stale: Option<Arc<Entry>>,
+    /// The store is in memory: it is worth asking again once this request leads.
+    near: bool,
+}
+
+impl<S, B, RB> Flow<S, B>
+where
+    S: Service<Request<B>, Response = Response<RB>> + Clone + Send + Sync + 'static,
+    S::Future: Send,
+    S::Error: Send + 'static,
+    B: HttpBody + Default + Send + 'static,
+    RB: ResponseBody,
+{
+    pub(super) async fn answer(self, body: B, looked: Looked) -> Result<Response<Body<RB, S::Error>>, S::Error> {
+        let near = matches!(looked.found, Reply::Now(_));
+        let (outcome, stale) = match self.stock(looked).await {
+            Stock::Entry(entry) => match policy::reuse(&self.lookup, entry.meta(), self.core.clock.now()) {
+                Reuse::Serve => return Ok(self.serve(&entry, None)),
+                Reuse::ServeStale(reason) => {
+                    self.refresh(&entry);
+                    return Ok(self.serve(&entry, Some(reason)));
+                }
+                Reuse::Validate(reason) => (because(Forward::Stale, reason), Some(entry)),
+                Reuse::Fetch(reason) => (because(Forward::Bypass, reason), None),
+            },
+            Stock::Nothing(forward) => (Outcome::forwarded(forward), None),
+            Stock::Failure(reason) if self.core.on_error == OnStoreError::Error => {
+                return Ok(self.refuse(StatusCode::BAD_GATEWAY, "the shared store failed", reason));
+            }
+            Stock::Failure(reason) => (because(Forward::UriMiss, reason), None),
+        };
+        self.fetch(body, Cause { outcome, stale, near }).await
+    }
+
+    /// What the store has: the record, or the variant that this request selects.
+    async fn stock(&self, looked: Looked) -> Stock {
+        let found = match looked.found.wait().await {
+            Ok(Found::Varied(names)) => {
+                let variant = policy::variant_id(&names, &self.parts.headers);
+                match self.core.store.get_variant(&self.key, &variant).wait().await {
+                    Ok(Found::Entry(entry)) => Ok(Found::Entry(entry)),
+                    Ok(_) => return Stock::Nothing(Forward::VaryMiss),
+                    Err(error) => Err(error),
+                }
+            }
+            found => found,
+        };
+        match found {
+            Ok(Found::Entry(entry)) => Stock::Entry(entry),
+            Ok(_) => Stock::Nothing(if looked.varied { Forward::VaryMiss } else { Forward::UriMiss }),
+            Err(error) => Stock::Failure(error.reason()),
+        }
+    }
+
+    /// Fetches the answer, with others where it may be shared.
+    async fn fetch(self, body: B, cause: Cause) -> Result<Response<Body<RB, S::Error>>, S::Error> {
+        if self.lookup.client.only_if_cached {
+            return Ok(self.refuse(StatusCode::GATEWAY_TIMEOUT, "not stored", Reason::ClientCacheControl));
+        }
+        let passed = match () {
+            () if self.lookup.head => Some(Reason::Head),
+            () if self.parts.headers.contains_key(RANGE) && cause.stale.is_none() => Some(Reason::Range),
+            () => None,
+        };
+        if let Some(reason) = passed {
+            let outcome = Outcome { detail: cause.outcome.detail.or(Some(reason)), ..cause.outcome };
+            return self.alone(body, outcome).await;
+        }
+        let now = self.core.clock.now();
+        let mut shared = self.rule.coalescing() != Coalesce::Off
+            && !self.lookup.authorized
+            && !self.core.uncacheable.contains(&self.key, now);
+        let mut outcome = cause.outcome;
+        let mut tried = Vec::new();
+        let mut body = Some(body);
+        loop {
+            match self.board(shared, cause.stale.as_ref(), &tried, &mut body) {
+                Boarding::Full => {
+                    let outcome = Outcome { detail: Some(Reason::Saturated), ..outcome };
+                    return self.alone(body.unwrap_or_default(), outcome).await;
+                }
+                Boarding::Lead(fill) => return self.lead(Reader::new(fill, true), outcome, &cause).await,
+                Boarding::Join(fill) => {
+                    let mut reader = Reader::new(fill, false);
+                    let landed = tokio::time::timeout(self.rule.wait(), reader.head()).await;
+                    match landed {
+                        Err(_) => (shared, outcome.detail) = (false, Some(Reason::CoalesceTimeout)),
+                        Ok(Landed::Shared(shown)) if shown.suits(&self.parts.headers) => {
+                            return Ok(self.share(reader, &shown, Outcome { collapsed: true, ..outcome }, false));
+                        }
+                        Ok(Landed::Stored(entry, how)) if self.selects(&entry) => {
+                            return Ok(self.served(&entry, Outcome { collapsed: true, ..how }));
+                        }
+                        Ok(Landed::Shared(_) | Landed::Stored(..)) => {
+                            outcome = Outcome { forward: Some(Forward::VaryMiss), ..outcome };
+                            tried.push(reader.id());
+                        }
+                        Ok(Landed::Mine(_, reason) | Landed::Released(reason)) => {
+                            (shared, outcome.detail) = (false, Some(released(reason)));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Joins a flight, or begins one that takes `body`.
+    fn board(
+        &self,
+        shared: bool,
+        stale: Option<&Arc<Entry>>,
+        tried: &[u64],
+        body: &mut Option<B>,
+    ) -> Boarding<Fill<RB, S::Error>> {
+        self.core.flights.board(&self.key, shared, tried, |id| {
+            let labels = Labels {
+                category: self.rule.category_name().cloned(),
+                tags: self.rule.tags_for(self.parts.uri.path()),
+            };
+            let base = Base::new(id, self.key.clone(), labels.clone(), shared);
+            let errand = Errand {
+                core: self.core.clone(),
+                inner: self.inner.clone(),
+                rule: self.rule.clone(),
+                key: self.key.clone(),
+                labels,
+                fence: base.fence.clone(),
+                lookup: Lookup { head: false, ..self.lookup.clone() },
+                parts: self.parts_of_a_get(),
+                stale: stale.cloned(),
+                shared,
+                body: PhantomData,
+            };
+            Fill::new(base, self.core.clone(), Box::pin(errand.run(body.take().unwrap_or_default())))
+        })
+    }
+
+    /// What is stored is always the answer to a GET, also when a HEAD finds it stale.
+    fn parts_of_a_get(&self) -> Arc<request::Parts> {
+        let mut parts = self.parts.clone();
+        if parts.method != Method::GET {
+            Arc::make_mut(&mut parts).method = Method::GET;
+        }
+        parts
+    }
+
+    /// Leads a flight.
+    async fn lead(
+        &self,
+        mut reader: Reader<RB, S::Error>,
+        outcome: Outcome,
+        cause: &Cause,
+    ) -> Result<Response<Body<RB, S::Error>>, S::Error> {
+        // Between the lookup and the flight another one may have landed.
+        if cause.near
+            && cause.stale.is_none()
+            && let Reply::Now(Ok(Found::Entry(entry))) = self.core.store.get(&self.key)
+            && policy::reuse(&self.lookup, entry.meta(), self.core.clock.now()) == Reuse::Serve
+        {
+            return Ok(self.serve(&entry, None));
+        }
+        match reader.head().await {
+            Landed::Shared(shown) => {
+                let outcome = Outcome { stored: shown.stored, ..outcome };
+                Ok(self.share(reader, &shown, outcome, true))
+            }
+            Landed::Stored(entry, how) => Ok(self.served(&entry, how)),
+            Landed::Mine(Ok(response), reason) => Ok(self.mine(response, reason, outcome)),
+            Landed::Mine(Err(error), _) => Err(error),
+            // Only who follows is released, so this is never seen; a 502 is better than a panic.
+            Landed::Released(reason) => Ok(self.refuse(StatusCode::BAD_GATEWAY, "the fetch was lost", reason)),
+        }
+    }
+
+    /// A response that was this request's alone.
+    fn mine(&self, response: Response<RB>, reason: Reason, outcome: Outcome) -> Response<Body<RB, S::Error>> {
+        let outcome = match reason {
+            Reason::Authorization => Outcome::bypass(reason),
+            _ => Outcome { detail: Some(reason), ..outcome },
+        };
+        self.count(&outcome);
+        own(response, self.signs, outcome)
+    }
+
+    /// Sends the request to the inner service, for itself alone and with nothing stored.
+    async fn alone(self, body: B, outcome: Outcome) -> Result<Response<Body<RB, S::Error>>, S::Error> {
+        self.count(&outcome);
+        let parts = Arc::unwrap_or_clone(self.parts);
+        let response = self.inner.oneshot(Request::from_parts(parts, body)).await?;
+        Ok(own(response, self.signs, outcome))
+    }
+
+    /// A response that is read as it arrives.
+    fn share(
+        &self,
+        reader: Reader<RB, S::Error>,
+        shown: &Shown,
+        outcome: Outcome,
+        leads: bool,
+    ) -> Response<Body<RB, S::Error>> {
+        self.count(&outcome);
+        let mut answer = match policy::precondition(&self.parts.headers, shown.status, &shown.shared) {
+            Precondition::NotModified => {
+                // The client needs only the head, but what was fetched for it is worth keeping.
+                background::drain(&self.core, reader);
+                respond::not_modified(&shown.shared)
+            }
+            Precondition::Send => {
+                let mut answer = Response::new(Body::shared(reader, shown.content_length));
+                *answer.status_mut() = shown.status;
+                *answer.version_mut() = shown.version;
+                *answer.headers_mut() = shown.fields(leads);
+                answer
+            }
+        };
+        if answer.status() == StatusCode::NOT_MODIFIED {
+            answer.headers_mut().remove(CONTENT_LENGTH);
+        }
+        self.signs.write(answer.headers_mut(), &outcome, Some(&self.key));
+        answer
+    }
+
+    /// A stored response, fresh or, for a reason, stale.
+    fn serve(&self, entry: &Entry, stale: Option<Reason>) -> Response<Body<RB, S::Error>> {
+        let ttl = entry.meta().ttl_secs(self.core.clock.now());
+        self.served(entry, stale.map_or(Outcome::hit(ttl), |reason| Outcome::stale(ttl, reason)))
+    }
+
+    fn served(&self, entry: &Entry, outcome: Outcome) -> Response<Body<RB, S::Error>> {
+        self.count(&outcome);
+        let now = self.core.clock.now();
+        let answer = Answer {
+            request: &self.parts.headers,
+            head: self.parts.method == Method::HEAD,
+            signs: self.signs,
+            key: &self.key,
+            now,
+        };
+        answer.with_entry(entry, &outcome)
+    }
+
+    /// Refreshes a stored response behind the back of whoever is served it stale. One at a time per key.
+    fn refresh(&self, stale: &Arc<Entry>) {
+        if let Boarding::Lead(fill) = self.board(true, Some(stale), &[], &mut None) {
+            background::drain(&self.core, Reader::new(fill, true));
+        }
+    }
+
+    /// Whether a stored response was stored for the fields of this request.
+    fn selects(&self, entry: &Entry) -> bool {
+        let names: Vec<_> = entry.meta().selecting.iter().map(|(name, _)| name.clone()).collect();
+        policy::selecting(&names, &self.parts.headers) == entry.meta().selecting
+    }
+
+    /// An answer of larder's own.
+    fn refuse(&self, status: StatusCode, error: &str, reason: Reason) -> Response<Body<RB, S::Error>> {
+        self.core.stats.reason(reason);
+        let mut answer = respond::refusal(status, error, Some(reason));
+        let outcome = Outcome { detail: Some(reason), ..Outcome::refused() };
+        self.signs.write(answer.headers_mut(), &outcome, None);
+        answer
+    }
+
+    fn count(&self, outcome: &Outcome) {
+        match (outcome.forward, outcome.detail) {
+            (Some(Forward::Bypass), Some(reason)) => self.core.stats.bypass(reason),
+            _ => {
+                let now = self.core.clock.now();
+                self.core.stats.lookup(&self.key, self.rule.category_name(), outcome, now);
+            }
+        }
+    }
+}
+
+fn because(forward: Forward, reason: Reason) -> Outcome {
+    // `fwd=stale` says already that the response was stale.
+    let detail = Some(reason).filter(|reason| *reason != Reason::Stale);
+    Outcome { detail, ..Outcome::forwarded(forward) }
+}
+
+/// What a follower says when the request it waited for got an answer of its own.
+fn released(reason: Reason) -> Reason {
+    match reason {
+        Reason::LeaderFailed
+        | Reason::ConnectFailed
+        | Reason::ConnectTimeout
+        | Reason::UpstreamTimeout
+        | Reason::UpstreamClosed
+        | Reason::UpstreamGarbage => Reason::LeaderFailed,
+        _ => Reason::LeaderUncacheable,
+    }
+}
+
+impl StoreError {
+    /// The reason by which clients and counters know this error.
+    pub(super) fn reason(&self) -> Reason {
+        match self {
+            Self::Timeout => Reason::StoreTimeout,
+            Self::Unavailable(_) => Reason::StoreError,
+            Self::Leased => Reason::LeaseLost,
+            Self::Garbage => Reason::StoreGarbage,
+        }
+    }
+}

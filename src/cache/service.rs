@@ -1,0 +1,247 @@
+//! The middleware as a tower service.
+//!
+//! Invariant: readiness is used once. This service is always ready; the inner one is cloned as it is, and the clone is
+//! made ready by whoever calls it. So a hit is served while the inner service is not ready.
+//!
+//! Invariant: a memory hit is synchronous. It is answered inside `call`, and the future only carries it.
+
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Method, Request, Response, StatusCode, request};
+use http_body::Body as HttpBody;
+use pin_project_lite::pin_project;
+use tower::ServiceExt as _;
+use tower::util::Oneshot;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::ResponseBody;
+use super::ask::{self, Ask, Wanted};
+use super::body::Body;
+use super::clear;
+use super::flow::Flow;
+use super::handle::Core;
+use super::respond::{self, Reply as Answer, Signs};
+use crate::entry::Entry;
+use crate::outcome::{Fault, Forward, Outcome};
+use crate::policy::{self, Lookup, Reuse};
+use crate::route::Table;
+use crate::store::{Found, Reply, StoreError};
+
+/// Wraps services in a cache. Made by [`Cache::layer`](super::Cache::layer).
+#[derive(Clone, Debug)]
+pub struct CacheLayer {
+    pub(super) core: Arc<Core>,
+}
+
+/// A service behind a cache.
+#[derive(Clone, Debug)]
+pub struct CacheService<S> {
+    core: Arc<Core>,
+    inner: S,
+}
+
+impl<S> Layer<S> for CacheLayer {
+    type Service = CacheService<S>;
+
+    fn layer(&self, inner: S) -> CacheService<S> {
+        CacheService { core: self.core.clone(), inner }
+    }
+}
+
+type Answered<RB, E> = Result<Response<Body<RB, E>>, E>;
+
+pin_project! {
+    /// The answer of a [`CacheService`]. Dropping it abandons the request; a fetch that others share goes on, and a write
+    /// that was sent is finished so that what it changed is cleared.
+    pub struct ResponseFuture<S, B, RB>
+    where
+        S: Service<Request<B>>,
+    {
+        #[pin]
+        state: State<S, B, RB>,
+    }
+}
+
+pin_project! {
+    #[project = Projected]
+    enum State<S, B, RB>
+    where
+        S: Service<Request<B>>,
+    {
+        Ready { answer: Option<Response<Body<RB, S::Error>>> },
+        Pass { #[pin] answer: Oneshot<S, Request<B>>, signs: Signs, outcome: Outcome },
+        Slow { answer: Pin<Box<dyn Future<Output = Answered<RB, S::Error>> + Send>> },
+    }
+}
+
+impl<S, B, RB> Service<Request<B>> for CacheService<S>
+where
+    S: Service<Request<B>, Response = Response<RB>> + Clone + Send + Sync + 'static,
+    S::Future: Send,
+    S::Error: Send + 'static,
+    B: HttpBody + Default + Send + 'static,
+    RB: ResponseBody,
+{
+    type Response = Response<Body<RB, S::Error>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S, B, RB>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let (mut parts, body) = request.into_parts();
+        let table = self.core.table.load();
+        let signs = Signs::of(&table);
+        let state = match ask::examine(&self.core, &table, &parts, body.is_end_stream()) {
+            Ask::Lookup(wanted, lookup) => {
+                let found = self.look(&mut parts, &table, &wanted);
+                match self.hit(&parts, signs, &wanted, &lookup, &found) {
+                    Some(answer) => State::Ready { answer: Some(answer) },
+                    None => {
+                        ask::show_only_keyed(&mut parts, &table, wanted.rule, &wanted.key);
+                        let Wanted { rule, key } = wanted;
+                        let (core, inner, rule) = (self.core.clone(), self.inner.clone(), rule.clone());
+                        let parts = Arc::new(parts);
+                        let flow = Flow { core, inner, rule, key, lookup, parts, signs, body: PhantomData };
+                        State::Slow { answer: Box::pin(flow.answer(body, found)) }
+                    }
+                }
+            }
+            Ask::Write => {
+                let write = clear::Write::new(self.core.clone(), Arc::clone(&table), signs, &parts);
+                let request = Request::from_parts(parts, body);
+                State::Slow { answer: Box::pin(write.send(self.inner.clone(), request)) }
+            }
+            Ask::Bypass(wanted, reason) => {
+                self.core.stats.bypass(reason);
+                ask::show_only_keyed(&mut parts, &table, wanted.rule, &wanted.key);
+                self.pass(Request::from_parts(parts, body), signs, Outcome::bypass(reason))
+            }
+            Ask::Pass(Some(reason)) => {
+                self.core.stats.reason(reason);
+                self.pass(Request::from_parts(parts, body), signs, Outcome::bypass(reason))
+            }
+            Ask::Pass(None) => self.pass(Request::from_parts(parts, body), signs, Outcome::forwarded(Forward::Method)),
+            Ask::Refuse(error) => {
+                let answer = respond::refusal(StatusCode::BAD_REQUEST, &error.to_string(), None);
+                State::Ready { answer: Some(answer) }
+            }
+        };
+        ResponseFuture { state }
+    }
+}
+
+impl<S> CacheService<S> {
+    /// Reads the record, and its variant where the key has several and memory holds them.
+    fn look(&self, parts: &mut request::Parts, table: &Table, wanted: &Wanted<'_>) -> Looked {
+        let record = self.core.store.get(&wanted.key);
+        match record {
+            Reply::Now(Ok(Found::Varied(names))) => {
+                ask::show_only_keyed(parts, table, wanted.rule, &wanted.key);
+                let variant = policy::variant_id(&names, &parts.headers);
+                Looked { found: self.core.store.get_variant(&wanted.key, &variant), varied: true }
+            }
+            found => Looked { found, varied: false },
+        }
+    }
+
+    /// The answer of a fresh stored response that is in memory.
+    fn hit<RB: ResponseBody, E: Send + 'static>(
+        &self,
+        parts: &request::Parts,
+        signs: Signs,
+        wanted: &Wanted<'_>,
+        lookup: &Lookup,
+        looked: &Looked,
+    ) -> Option<Response<Body<RB, E>>> {
+        let entry = looked.entry()?;
+        let now = self.core.clock.now();
+        if policy::reuse(lookup, entry.meta(), now) != Reuse::Serve {
+            return None;
+        }
+        let outcome = Outcome::hit(entry.meta().ttl_secs(now));
+        self.core.stats.lookup(&wanted.key, wanted.rule.category_name(), &outcome, now);
+        let head = parts.method == Method::HEAD;
+        let answer = Answer { request: &parts.headers, head, signs, key: &wanted.key, now };
+        Some(answer.with_entry(entry, &outcome))
+    }
+
+    fn pass<B, RB>(&self, request: Request<B>, signs: Signs, outcome: Outcome) -> State<S, B, RB>
+    where
+        S: Service<Request<B>, Response = Response<RB>> + Clone,
+        S::Error: Send + 'static,
+        RB: ResponseBody,
+    {
+        State::Pass { answer: self.inner.clone().oneshot(request), signs, outcome }
+    }
+}
+
+/// What the store said at first.
+pub(super) struct Looked {
+    pub(super) found: Reply<Result<Found, StoreError>>,
+    /// The record has variants and `found` is about the one for this request.
+    pub(super) varied: bool,
+}
+
+impl Looked {
+    fn entry(&self) -> Option<&Arc<Entry>> {
+        match &self.found {
+            Reply::Now(Ok(Found::Entry(entry))) => Some(entry),
+            _ => None,
+        }
+    }
+}
+
+/// An answer that the inner service gave to one request alone.
+pub(super) fn own<RB: ResponseBody, E: Send + 'static>(
+    response: Response<RB>,
+    signs: Signs,
+    mut outcome: Outcome,
+) -> Response<Body<RB, E>> {
+    let (mut parts, body) = response.into_parts();
+    if let Some(Fault(reason)) = parts.extensions.get::<Fault>() {
+        outcome.detail = Some(*reason);
+    }
+    if !parts.status.is_informational() {
+        signs.write(&mut parts.headers, &outcome, None);
+    }
+    Response::from_parts(parts, Body::own(body))
+}
+
+impl<S, B, RB> Future for ResponseFuture<S, B, RB>
+where
+    S: Service<Request<B>, Response = Response<RB>>,
+    S::Error: Send + 'static,
+    RB: ResponseBody,
+{
+    type Output = Answered<RB, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().state.project() {
+            Projected::Ready { answer } => answer.take().map_or(Poll::Pending, |answer| Poll::Ready(Ok(answer))),
+            Projected::Pass { answer, signs, outcome } => {
+                answer.poll(cx).map(|answer| answer.map(|response| own(response, *signs, *outcome)))
+            }
+            Projected::Slow { answer } => answer.as_mut().poll(cx),
+        }
+    }
+}
+
+impl<S, B, RB> fmt::Debug for ResponseFuture<S, B, RB>
+where
+    S: Service<Request<B>> + 'static,
+    S::Error: Send,
+    RB: ResponseBody,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ResponseFuture")
+    }
+}

@@ -1,0 +1,279 @@
+//! Dictionaries of RFC 9651 (Structured Fields), as far as a targeted Cache-Control field needs them: parameters and
+//! inner lists are read for their form and dropped.
+
+/// The members, in their order; of equal keys the last counts.
+pub(super) type Dictionary<'a> = Vec<(&'a str, Item)>;
+
+/// The value of a member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Item {
+    /// An integer.
+    Integer(i64),
+    /// `?0` or `?1`; also a key without a value.
+    Boolean(bool),
+    /// A string.
+    String(String),
+    /// A value of another type.
+    Other,
+}
+
+/// Text that is not a dictionary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NotADictionary;
+
+type Read<T> = Result<T, NotADictionary>;
+
+/// Reads a dictionary (RFC 9651 §4.2.2).
+pub(super) fn parse(text: &str) -> Read<Dictionary<'_>> {
+    let mut reader = Reader { rest: text.trim_matches(' ') };
+    let mut members = Dictionary::new();
+    while !reader.rest.is_empty() {
+        let key = reader.key()?;
+        let item = if reader.eat('=') { reader.member()? } else { Item::Boolean(true) };
+        reader.parameters()?;
+        match members.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, known)) => *known = item,
+            None => members.push((key, item)),
+        }
+        reader.skip(|c| c == ' ' || c == '\t');
+        if reader.rest.is_empty() {
+            break;
+        }
+        reader.expect(',')?;
+        reader.skip(|c| c == ' ' || c == '\t');
+        if reader.rest.is_empty() {
+            return Err(NotADictionary);
+        }
+    }
+    Ok(members)
+}
+
+struct Reader<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Reader<'a> {
+    /// §4.2.3.3. Upper case is not allowed.
+    fn key(&mut self) -> Read<&'a str> {
+        if !self.rest.starts_with(|c: char| c.is_ascii_lowercase() || c == '*') {
+            return Err(NotADictionary);
+        }
+        Ok(self.skip(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-.*".contains(c)))
+    }
+
+    /// §4.2.1.1, §4.2.1.2
+    fn member(&mut self) -> Read<Item> {
+        if !self.eat('(') {
+            return self.item();
+        }
+        loop {
+            self.skip(|c| c == ' ');
+            if self.eat(')') {
+                return Ok(Item::Other);
+            }
+            self.item()?;
+            self.parameters()?;
+            if !self.rest.starts_with([' ', ')']) {
+                return Err(NotADictionary);
+            }
+        }
+    }
+
+    /// §4.2.3.1
+    fn item(&mut self) -> Read<Item> {
+        match self.rest.chars().next().ok_or(NotADictionary)? {
+            '-' | '0'..='9' => self.number(),
+            '"' => self.string().map(Item::String),
+            '?' => self.boolean(),
+            ':' => self.bytes(),
+            '@' => self.date(),
+            '%' => self.display_string(),
+            '*' | 'a'..='z' | 'A'..='Z' => {
+                self.skip(|c| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~:/".contains(c));
+                Ok(Item::Other)
+            }
+            _ => Err(NotADictionary),
+        }
+    }
+
+    /// §4.2.4: an integer of at most 15 digits, or a decimal of at most 12 and 3.
+    fn number(&mut self) -> Read<Item> {
+        let negative = self.eat('-');
+        let whole = self.skip(|c| c.is_ascii_digit());
+        if whole.is_empty() || whole.len() > 15 {
+            return Err(NotADictionary);
+        }
+        if self.eat('.') {
+            let fraction = self.skip(|c| c.is_ascii_digit());
+            let fits = whole.len() <= 12 && (1..=3).contains(&fraction.len());
+            return if fits { Ok(Item::Other) } else { Err(NotADictionary) };
+        }
+        let number: i64 = whole.parse().map_err(|_| NotADictionary)?;
+        Ok(Item::Integer(if negative { -number } else { number }))
+    }
+
+    /// §4.2.5
+    fn string(&mut self) -> Read<String> {
+        self.expect('"')?;
+        let mut text = String::new();
+        loop {
+            text.push_str(self.skip(|c| matches!(c, ' '..='~') && c != '"' && c != '\\'));
+            if self.eat('"') {
+                return Ok(text);
+            }
+            self.expect('\\')?;
+            let escaped = self.rest.chars().next().filter(|c| matches!(c, '"' | '\\')).ok_or(NotADictionary)?;
+            text.push(escaped);
+            self.rest = &self.rest[1..];
+        }
+    }
+
+    /// §4.2.8
+    fn boolean(&mut self) -> Read<Item> {
+        self.expect('?')?;
+        match self.rest.as_bytes().first() {
+            Some(bit @ (b'0' | b'1')) => {
+                self.rest = &self.rest[1..];
+                Ok(Item::Boolean(*bit == b'1'))
+            }
+            _ => Err(NotADictionary),
+        }
+    }
+
+    /// §4.2.7
+    fn bytes(&mut self) -> Read<Item> {
+        self.expect(':')?;
+        self.skip(|c| c.is_ascii_alphanumeric() || "+/=".contains(c));
+        self.expect(':')?;
+        Ok(Item::Other)
+    }
+
+    /// §4.2.9
+    fn date(&mut self) -> Read<Item> {
+        self.expect('@')?;
+        match self.number()? {
+            Item::Integer(_) => Ok(Item::Other),
+            _ => Err(NotADictionary),
+        }
+    }
+
+    /// §4.2.10
+    fn display_string(&mut self) -> Read<Item> {
+        self.expect('%')?;
+        self.expect('"')?;
+        self.skip(|c| matches!(c, ' '..='~') && c != '"');
+        self.expect('"')?;
+        Ok(Item::Other)
+    }
+
+    /// §4.2.3.2
+    fn parameters(&mut self) -> Read<()> {
+        while self.eat(';') {
+            self.skip(|c| c == ' ');
+            self.key()?;
+            if self.eat('=') {
+                self.item()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn eat(&mut self, wanted: char) -> bool {
+        match self.rest.strip_prefix(wanted) {
+            Some(rest) => {
+                self.rest = rest;
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn expect(&mut self, wanted: char) -> Read<()> {
+        if self.eat(wanted) { Ok(()) } else { Err(NotADictionary) }
+    }
+
+    fn skip(&mut self, wanted: impl Fn(char) -> bool) -> &'a str {
+        let end = self.rest.find(|c| !wanted(c)).unwrap_or(self.rest.len());
+        let (head, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        head
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn dictionaries_of_rfc_9651_3_2() {
+        let yes = || Item::Boolean(true);
+        for (text, members) in [
+            ("", vec![]),
+            ("max-age=60", vec![("max-age", Item::Integer(60))]),
+            ("max-age=-1", vec![("max-age", Item::Integer(-1))]),
+            ("  a , b\t,\tc=?0  ", vec![("a", yes()), ("b", yes()), ("c", Item::Boolean(false))]),
+            ("a=1, b=2, a=3", vec![("a", Item::Integer(3)), ("b", Item::Integer(2))]),
+            ("a=1;x;y=\"z\"; w=1.5, b;q", vec![("a", Item::Integer(1)), ("b", yes())]),
+            (r#"a="b\"\\c""#, vec![("a", Item::String("b\"\\c".to_owned()))]),
+            ("a=1.5, b=tok/en, c=:aGk=:, d=(1 \"x\";p), e=()", {
+                ["a", "b", "c", "d", "e"].map(|key| (key, Item::Other)).to_vec()
+            }),
+            ("a=@1659578233, b=%\"f%c3%bc\"", vec![("a", Item::Other), ("b", Item::Other)]),
+            ("a=999999999999999", vec![("a", Item::Integer(999_999_999_999_999))]),
+        ] {
+            assert_eq!(parse(text), Ok(members), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_dictionary() {
+        for text in [
+            "MaX-aGe=60",
+            "max-age =60",
+            "max-age= 60",
+            "a,",
+            "a,,b",
+            ",a",
+            "a b",
+            "a=",
+            "a=\"x",
+            "a=\"x\\y\"",
+            "a=?2",
+            "a=:x",
+            "a=(1",
+            "a=(1\"x\")",
+            "a=1000000000000000",
+            "a=1.",
+            "a=1.2345",
+            "a=-",
+            "a;=1",
+            "&&&",
+            "a=é",
+            "\"a\"",
+        ] {
+            assert_eq!(parse(text), Err(NotADictionary), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_cut_dictionary_is_read_or_refused() {
+        let whole = r#"max-age=60;x="y", private="a, b", c=(1 2), d=:aGk=:"#;
+        for cut in 0..whole.len() {
+            assert!(parse(&whole[..cut]).is_ok_and(|members| members.len() < 5) || parse(&whole[..cut]).is_err());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_upsets_it(text in any::<String>()) {
+            let _ = parse(&text);
+        }
+
+        #[test]
+        fn no_likely_text_upsets_it(text in r#"([a-z0-9-]{0,4}|[=",;()?:@% \\.-])*"#) {
+            let _ = parse(&text);
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! One accepted connection: which protocol it speaks, and serving it until its end.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::header::UPGRADE;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use pin_project_lite::pin_project;
+use tokio::net::TcpStream;
+use tokio::sync::futures::OwnedNotified;
+use tower::util::{Oneshot, ServiceExt};
+use tower_service::Service;
+
+use super::body::BoxError;
+use super::drain::{Guard, Phase};
+use super::listen::{ClientAddr, Limits};
+
+/// How connections are served.
+#[derive(Clone, Debug)]
+pub(super) struct Protocols {
+    http1: http1::Builder,
+    http2: http2::Builder<TokioExecutor>,
+    head_timeout: Duration,
+}
+
+/// What the first bytes of a connection are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Opening {
+    Http1,
+    Http2,
+    /// The beginning of what may become either.
+    Undecided,
+    Nothing,
+}
+
+/// Gives each request of a connection the client's address, and the connection's place where it may outlive HTTP.
+struct Entrance<S> {
+    service: S,
+    client: ClientAddr,
+    guard: Guard,
+    /// Told of the first request, where somebody waits for it.
+    first: Option<Arc<AtomicBool>>,
+}
+
+pin_project! {
+    /// Drives a connection and tells it when to finish.
+    ///
+    /// The signal is polled once for every phase, so that a request costs one load of an atomic: the task's waker stays
+    /// registered, since nothing but its own task ever polls a connection.
+    struct Attended<C, F> {
+        #[pin]
+        connection: C,
+        finish: F,
+        #[pin]
+        signal: OwnedNotified,
+        listening: bool,
+        seen: Phase,
+        guard: Guard,
+    }
+}
+
+impl Protocols {
+    pub(super) fn new(limits: &Limits) -> Self {
+        let mut http1 = http1::Builder::new();
+        http1
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.head_timeout)
+            .max_header_size(limits.head_bytes)
+            .max_buf_size(limits.head_bytes.max(64 * 1024))
+            .keep_alive(true)
+            .half_close(false)
+            .pipeline_flush(false);
+        if limits.fields != Limits::FIELDS {
+            http1.max_headers(limits.fields);
+        }
+        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        http2
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(limits.streams)
+            .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
+            .keep_alive_interval(Duration::from_secs(20))
+            .keep_alive_timeout(Duration::from_secs(20));
+        Self { http1, http2, head_timeout: limits.head_timeout }
+    }
+
+    /// Serves a connection until either side has had enough of it.
+    pub(super) async fn serve<S, B>(&self, stream: TcpStream, peer: SocketAddr, service: S, guard: Guard)
+    where
+        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+        S::Future: Send + 'static,
+        S::Error: Into<BoxError>,
+        B: http_body::Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<BoxError>,
+    {
+        let opening = tokio::select! {
+            opening = tokio::time::timeout(self.head_timeout, opening(&stream)) => opening,
+            () = guard.watch().reaches(Phase::Draining) => return,
+        };
+        let mut entrance = Entrance { service, client: ClientAddr(peer), guard: guard.clone(), first: None };
+        let io = TokioIo::new(stream);
+        match opening {
+            Ok(Ok(Opening::Http1)) => {
+                let connection = self.http1.serve_connection(io, entrance).with_upgrades();
+                attend(connection, |connection| connection.graceful_shutdown(), guard).await;
+            }
+            Ok(Ok(Opening::Http2)) => {
+                let first = Arc::clone(entrance.first.insert(Arc::default()));
+                let connection = self.http2.serve_connection(io, entrance);
+                tokio::select! {
+                    () = attend(connection, |connection| connection.graceful_shutdown(), guard) => {}
+                    () = silence(self.head_timeout, &first) => {}
+                }
+            }
+            Ok(Ok(Opening::Undecided | Opening::Nothing) | Err(_)) | Err(_) => {}
+        }
+    }
+}
+
+/// Looks at the first bytes of a connection without taking them.
+async fn opening(stream: &TcpStream) -> io::Result<Opening> {
+    let mut pause = Duration::from_millis(1);
+    loop {
+        let mut head = [0; 4];
+        let seen = stream.peek(&mut head).await?;
+        match recognise(&head[..seen]) {
+            // Bytes that were seen wake nobody again, so this is the one wait that looks again after a while. Only a
+            // client that sends its request line by the byte comes here, and only if it begins with a P.
+            Opening::Undecided => tokio::time::sleep(pause).await,
+            opening => return Ok(opening),
+        }
+        pause = (pause * 2).min(Duration::from_millis(500));
+    }
+}
+
+/// Ends when the time is up and no request came. HTTP/2 has a timeout of its own only once both sides have greeted.
+async fn silence(timeout: Duration, first: &AtomicBool) {
+    tokio::time::sleep(timeout).await;
+    if first.load(Ordering::Relaxed) {
+        std::future::pending().await
+    }
+}
+
+/// RFC 9113 §3.4: no request of HTTP/1 begins as the preface of HTTP/2 does.
+fn recognise(head: &[u8]) -> Opening {
+    const PREFACE: &[u8] = b"PRI ";
+    match head {
+        [] => Opening::Nothing,
+        head if head.starts_with(PREFACE) => Opening::Http2,
+        head if PREFACE.starts_with(head) => Opening::Undecided,
+        _ => Opening::Http1,
+    }
+}
+
+impl<S> hyper::service::Service<Request<Incoming>> for Entrance<S>
+where
+    S: Service<Request<Incoming>> + Clone,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Oneshot<S, Request<Incoming>>;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        if let Some(first) = &self.first {
+            first.store(true, Ordering::Relaxed);
+        }
+        let upgrade = request.headers().contains_key(UPGRADE);
+        let extensions = request.extensions_mut();
+        extensions.insert(self.client);
+        if upgrade {
+            extensions.insert(self.guard.clone());
+        }
+        self.service.clone().oneshot(request)
+    }
+}
+
+async fn attend<C>(connection: C, finish: impl Fn(Pin<&mut C>), guard: Guard)
+where
+    C: Future<Output = hyper::Result<()>>,
+{
+    let signal = guard.watch().changed();
+    Attended { connection, finish, signal, listening: false, seen: Phase::Open, guard }.await;
+}
+
+impl<C, F> Future for Attended<C, F>
+where
+    C: Future<Output = hyper::Result<()>>,
+    F: Fn(Pin<&mut C>),
+{
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
+        loop {
+            let phase = this.guard.watch().phase();
+            if phase != *this.seen {
+                match phase {
+                    Phase::Cut => return Poll::Ready(()),
+                    Phase::Draining => (this.finish)(this.connection.as_mut()),
+                    Phase::Open => {}
+                }
+                *this.seen = phase;
+            } else if *this.listening {
+                break;
+            } else if this.signal.as_mut().poll(cx).is_pending() {
+                *this.listening = true;
+                continue;
+            }
+            this.signal.set(this.guard.watch().changed());
+            *this.listening = false;
+        }
+        this.connection.poll(cx).map(|ended| {
+            if let Err(error) = ended {
+                tracing::debug!(?error, "connection ended");
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_preface_of_http2_is_told_from_a_request() {
+        for (head, opening) in [
+            (&b""[..], Opening::Nothing),
+            (b"P", Opening::Undecided),
+            (b"PRI", Opening::Undecided),
+            (b"PRI ", Opening::Http2),
+            (b"PUT ", Opening::Http1),
+            (b"PO", Opening::Http1),
+            (b"G", Opening::Http1),
+            (b"PRIN", Opening::Http1),
+            (b"\x16\x03\x01\x02", Opening::Http1),
+        ] {
+            assert_eq!(recognise(head), opening, "{head:?}");
+        }
+    }
+}
