@@ -1,5 +1,5 @@
 //! What the shared store does when Redis is away, slow, full or holds rubbish, and between two nodes.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[path = "rig/redis_cluster.rs"]
 mod redis_cluster;

@@ -1,5 +1,5 @@
 //! What every store promises, asked of every store.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[cfg(feature = "redis")]
 #[path = "rig/redis_server.rs"]

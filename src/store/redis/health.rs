@@ -8,8 +8,9 @@ use fred::prelude::{ClientLike, Server};
 use fred::types::{ClusterHash, CustomCommand};
 
 use super::Redis;
+use super::fault::Fault;
 use super::gather::gather;
-use super::link::{Fault, Lane};
+use super::link::Lane;
 use crate::store::Health;
 
 /// What was learned about the server that does not change back.

@@ -23,6 +23,8 @@
 
 mod clear;
 mod config;
+mod connection;
+mod fault;
 mod gather;
 mod health;
 mod link;
@@ -41,8 +43,9 @@ use tokio::time::Instant;
 pub use self::config::{RedisConfig, RedisConfigError};
 
 use self::clear::Sweep;
+use self::fault::Fault;
 use self::health::Knowledge;
-use self::link::{Fault, Link, State};
+use self::link::{Link, State};
 use self::names::Names;
 use self::queue::Queue;
 use crate::clock::Clock;

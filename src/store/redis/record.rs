@@ -9,8 +9,9 @@ use bytes::Bytes;
 use fred::prelude::{HashesInterface, KeysInterface, Value};
 
 use super::Redis;
+use super::fault::Fault;
 use super::gather::gather;
-use super::link::{Fault, Lane};
+use super::link::Lane;
 use super::names::{full_key, labels};
 use super::scripts::{DROP, LEASE, PUT, REGISTER, RELEASE};
 use crate::entry::Meta;
