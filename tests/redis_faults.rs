@@ -393,3 +393,14 @@ async fn a_cluster_keeps_every_promise_across_its_slots() {
     }
     assert!(one.store.health().wait().await.healthy);
 }
+
+#[tokio::test]
+async fn a_master_is_found_through_sentinel() {
+    let server = RedisServer::on_tcp();
+    let sentinel = RedisServer::sentinel_of(&server);
+    let timeout = Duration::from_secs(5);
+    let url = format!("{}?master=mymaster", sentinel.tcp_url().replace("redis://", "redis-sentinel://"));
+    let rig = node_with(RedisConfig { read_timeout: timeout, write_timeout: timeout, ..RedisConfig::at(url) }).await;
+    rig.fill(page("GET:/a", "x")).await;
+    assert_eq!(rig.invalidate(&named("GET:/a")).await, Cleared::deleted(1));
+}

@@ -33,6 +33,20 @@ impl RedisServer {
         server
     }
 
+    /// A sentinel that watches a server on TCP under the name `mymaster`.
+    pub(crate) fn sentinel_of(master: &Self) -> Self {
+        let (port, watched) = (free_port().to_string(), master.port.as_deref().expect("a server on TCP"));
+        let mut sentinel = Self::absent();
+        let file = sentinel.directory.path().join("sentinel.conf");
+        let lines = format!("bind 127.0.0.1\nport {port}\nsentinel monitor mymaster 127.0.0.1 {watched} 1\n");
+        std::fs::write(&file, lines).unwrap();
+        let mut command = Command::new("redis-server");
+        command.arg(file).args(["--sentinel", "--unixsocket"]).arg(sentinel.socket());
+        sentinel.run(command);
+        sentinel.port = Some(port);
+        sentinel
+    }
+
     pub(crate) fn tcp_url(&self) -> String {
         format!("redis://127.0.0.1:{}/0", self.port.as_deref().expect("a server on TCP"))
     }
@@ -43,25 +57,21 @@ impl RedisServer {
     }
 
     pub(crate) fn launch(&mut self) {
+        let mut command = Command::new("redis-server");
+        command.args(["--port", "0", "--save", "", "--appendonly", "no", "--unixsocket"]).arg(self.socket());
+        command.arg("--dir").arg(self.directory.path()).args(&self.arguments);
+        self.run(command);
+    }
+
+    fn run(&mut self, mut command: Command) {
         let log = std::fs::File::create(self.directory.path().join("log")).unwrap();
-        let spawned = Command::new("redis-server")
-            .args(["--port", "0", "--save", "", "--appendonly", "no", "--unixsocket"])
-            .arg(self.socket())
-            .arg("--dir")
-            .arg(self.directory.path())
-            .args(&self.arguments)
-            .stdin(Stdio::null())
-            .stdout(log)
-            .stderr(Stdio::null())
-            .spawn();
-        let process = spawned.unwrap_or_else(|error| {
-            panic!(
-                "redis-server cannot be run ({error}): install Redis 6.2 or newer, as in `apt-get install redis-server`"
-            )
-        });
-        self.process = Some(process);
+        let spawned = command.stdin(Stdio::null()).stdout(log).stderr(Stdio::null()).spawn();
+        self.process = Some(spawned.unwrap_or_else(|error| {
+            panic!("redis-server cannot be run ({error}): install Redis 6.2 or newer (apt-get install redis-server)")
+        }));
         until("redis-server answers", || {
-            self.cli(&["PING"]).trim().ends_with("PONG") || self.cli(&["PING"]).contains("NOAUTH")
+            let answer = self.cli(&["PING"]);
+            answer.ends_with("PONG") || answer.contains("NOAUTH")
         });
     }
 
