@@ -34,9 +34,7 @@ struct App {
 }
 
 fn app(state: App) -> Router {
-    let api = Router::new()
-        .route("/users/{id}", get(user).put(rename))
-        .route("/posts/", get(posts).post(publish));
+    let api = Router::new().route("/users/{id}", get(user).put(rename)).route("/posts/", get(posts).post(publish));
     Router::new().nest("/api", api).route("/", get(|| async { "never cached: no route names it" })).with_state(state)
 }
 

@@ -14,5 +14,7 @@ pub mod policy;
 #[cfg(feature = "server")]
 pub mod proxy;
 pub mod route;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod stats;
 pub mod store;

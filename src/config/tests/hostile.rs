@@ -49,6 +49,17 @@ fn large_files_of_one_thing_are_survived() {
         format!("routes: [{}]", lines("{path: /a},")),
         format!("hosts: [{}]", lines("*,")),
         format!("{}: 1", "a".repeat(2000)),
+        format!("hosts: [{}]", "'${A}',".repeat(10_000)),
+        format!("hosts: [&a \"{}\",{}]", "x".repeat(500_000), "*a ,".repeat(99_000)),
+        format!("routes: [{{path: {}}}]", lines("/a")),
+        format!("routes: [{{path: /a, tags: [{}]}}]", lines("a,")),
+        format!("routes: [{{path: /a, ttl: 1s, invalidate: {{PUT: [{}]}}}}]", lines("GET:/*,")),
+        format!("ttl_classes: {{{}}}", (0..50_000).map(|at| format!("a{at}: 1s,")).collect::<String>()),
+        format!("routes: [{}]", (0..20_000).map(|at| format!("{{path: /a{at}, ttl: b{at}}},")).collect::<String>()),
+        format!(
+            "routes: [{}]",
+            (0..9_000).map(|at| format!("{{path: '/{at}/{{x}}',ttl: 1s,tags: [b]}},")).collect::<String>()
+        ),
     ] {
         survives(&text[..text.len().min(1024 * 1024)]);
     }
