@@ -1,8 +1,12 @@
 //! What the shared store does when Redis is away, slow, full or holds rubbish, and between two nodes.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "rig/redis_cluster.rs"]
+mod redis_cluster;
 #[path = "rig/redis_server.rs"]
 mod redis_server;
 #[path = "rig/store.rs"]
+#[expect(dead_code, reason = "variants are the contract's")]
 mod rig;
 
 use std::sync::Mutex;
@@ -71,14 +75,9 @@ async fn a_hung_server_costs_a_few_timeouts_and_then_nothing() {
     let rig = impatient_node(&server).await;
     rig.fill(page("GET:/a", "x")).await;
     server.freeze();
-    let mut last = get(&rig, "GET:/a").await;
-    assert_eq!(last.err(), Some(StoreError::Timeout));
+    assert_eq!(get(&rig, "GET:/a").await.err(), Some(StoreError::Timeout));
     for _ in 0..20 {
-        last = get(&rig, "GET:/a").await;
-        if matches!(last, Err(StoreError::Unavailable(_))) {
-            break;
-        }
-        last = Err(StoreError::Timeout);
+        let _ = get(&rig, "GET:/a").await;
     }
     let start = Instant::now();
     for _ in 0..1000 {
@@ -339,4 +338,69 @@ async fn a_count_of_everything_is_kept_for_a_second_at_most() {
     }
     rig.invalidate(&Selector::All).await;
     assert_eq!(rig.count(&Selector::All).await, 0);
+}
+
+#[tokio::test]
+async fn a_hung_server_that_was_sent_large_entries_is_found_again() {
+    let server = RedisServer::on_tcp();
+    let config = RedisConfig {
+        read_timeout: Duration::from_millis(50),
+        write_timeout: Duration::from_millis(100),
+        ..RedisConfig::at(server.tcp_url())
+    };
+    let rig = node_with(config).await;
+    let body: &'static str = Box::leak("x".repeat(4 << 20).into_boxed_str());
+    let mut leases = Vec::new();
+    for text in ["GET:/1", "GET:/2", "GET:/3", "GET:/4"] {
+        leases.push((text, rig.lease(&page(text, body)).await.unwrap()));
+    }
+    server.freeze();
+    for (text, lease) in leases {
+        assert!(rig.put(lease, &page(text, body)).await.is_err());
+    }
+    let queued = rig.invalidate(&Selector::All).await;
+    assert_eq!(queued, Cleared::queued());
+    server.thaw();
+    for text in ["GET:/1", "GET:/2", "GET:/3", "GET:/4"] {
+        assert!(matches!(answer(&rig, text).await, Found::Absent), "cleared after it was sent");
+    }
+}
+
+#[tokio::test]
+async fn a_cluster_keeps_every_promise_across_its_slots() {
+    let cluster = redis_cluster::RedisCluster::start();
+    let timeout = Duration::from_secs(5);
+    let config = RedisConfig { read_timeout: timeout, write_timeout: timeout, ..RedisConfig::at(cluster.url()) };
+    let (one, two) = (node_with(config.clone()).await, node_with(config).await);
+    let texts: Vec<&'static str> = (0..40).map(|n| &*Box::leak(format!("GET:/a?n={n}").into_boxed_str())).collect();
+    for selector in [
+        named("GET:/a"),
+        Selector::Glob(Glob::new("GET:/a?*")),
+        Selector::Tag(Tag::new("t")),
+        Selector::Category(Category::new("c")),
+        Selector::All,
+    ] {
+        for text in &texts {
+            one.fill(page(text, "x").tag("t").category("c")).await;
+        }
+        let late = page("GET:/a?late", "late").tag("t").category("c");
+        let lease = one.lease(&late).await.unwrap();
+        assert_eq!(two.body("GET:/a?n=7").await.as_deref(), Some("x"));
+        assert_eq!(two.count(&selector).await, 40, "{selector}");
+        assert_eq!(two.invalidate(&selector).await, Cleared::deleted(40), "{selector}");
+        assert_eq!(one.put(lease, &late).await, Ok(Stored::LeaseLost), "{selector}");
+        assert_eq!(one.body("GET:/a?n=7").await, None, "{selector}");
+    }
+    assert!(one.store.health().wait().await.healthy);
+}
+
+#[tokio::test]
+async fn a_master_is_found_through_sentinel() {
+    let server = RedisServer::on_tcp();
+    let sentinel = RedisServer::sentinel_of(&server);
+    let timeout = Duration::from_secs(5);
+    let url = format!("{}?master=mymaster", sentinel.tcp_url().replace("redis://", "redis-sentinel://"));
+    let rig = node_with(RedisConfig { read_timeout: timeout, write_timeout: timeout, ..RedisConfig::at(url) }).await;
+    rig.fill(page("GET:/a", "x")).await;
+    assert_eq!(rig.invalidate(&named("GET:/a")).await, Cleared::deleted(1));
 }

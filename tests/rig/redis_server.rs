@@ -8,6 +8,7 @@ pub(crate) struct RedisServer {
     directory: tempfile::TempDir,
     arguments: Vec<String>,
     process: Option<Child>,
+    port: Option<String>,
 }
 
 impl RedisServer {
@@ -24,31 +25,53 @@ impl RedisServer {
         server
     }
 
+    /// A server that answers on a port of its own as well.
+    pub(crate) fn on_tcp() -> Self {
+        let port = free_port().to_string();
+        let mut server = Self::with(&["--bind", "127.0.0.1", "--port", &port]);
+        server.port = Some(port);
+        server
+    }
+
+    /// A sentinel that watches a server on TCP under the name `mymaster`.
+    pub(crate) fn sentinel_of(master: &Self) -> Self {
+        let (port, watched) = (free_port().to_string(), master.port.as_deref().expect("a server on TCP"));
+        let mut sentinel = Self::absent();
+        let file = sentinel.directory.path().join("sentinel.conf");
+        let lines = format!("bind 127.0.0.1\nport {port}\nsentinel monitor mymaster 127.0.0.1 {watched} 1\n");
+        std::fs::write(&file, lines).unwrap();
+        let mut command = Command::new("redis-server");
+        command.arg(file).args(["--sentinel", "--unixsocket"]).arg(sentinel.socket());
+        sentinel.run(command);
+        sentinel.port = Some(port);
+        sentinel
+    }
+
+    pub(crate) fn tcp_url(&self) -> String {
+        format!("redis://127.0.0.1:{}/0", self.port.as_deref().expect("a server on TCP"))
+    }
+
     /// A place for a server that was not launched yet.
     pub(crate) fn absent() -> Self {
-        Self { directory: tempfile::tempdir().unwrap(), arguments: Vec::new(), process: None }
+        Self { directory: tempfile::tempdir().unwrap(), arguments: Vec::new(), process: None, port: None }
     }
 
     pub(crate) fn launch(&mut self) {
+        let mut command = Command::new("redis-server");
+        command.args(["--port", "0", "--save", "", "--appendonly", "no", "--unixsocket"]).arg(self.socket());
+        command.arg("--dir").arg(self.directory.path()).args(&self.arguments);
+        self.run(command);
+    }
+
+    fn run(&mut self, mut command: Command) {
         let log = std::fs::File::create(self.directory.path().join("log")).unwrap();
-        let spawned = Command::new("redis-server")
-            .args(["--port", "0", "--save", "", "--appendonly", "no", "--unixsocket"])
-            .arg(self.socket())
-            .arg("--dir")
-            .arg(self.directory.path())
-            .args(&self.arguments)
-            .stdin(Stdio::null())
-            .stdout(log)
-            .stderr(Stdio::null())
-            .spawn();
-        let process = spawned.unwrap_or_else(|error| {
-            panic!(
-                "redis-server cannot be run ({error}): install Redis 6.2 or newer, as in `apt-get install redis-server`"
-            )
-        });
-        self.process = Some(process);
+        let spawned = command.stdin(Stdio::null()).stdout(log).stderr(Stdio::null()).spawn();
+        self.process = Some(spawned.unwrap_or_else(|error| {
+            panic!("redis-server cannot be run ({error}): install Redis 6.2 or newer (apt-get install redis-server)")
+        }));
         until("redis-server answers", || {
-            self.cli(&["PING"]).trim().ends_with("PONG") || self.cli(&["PING"]).contains("NOAUTH")
+            let answer = self.cli(&["PING"]);
+            answer.ends_with("PONG") || answer.contains("NOAUTH")
         });
     }
 
@@ -110,4 +133,9 @@ pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "in vain: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// A port that was free a moment ago.
+pub(crate) fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

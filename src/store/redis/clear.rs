@@ -14,8 +14,9 @@ use fred::prelude::{ClientLike, HashesInterface, KeysInterface, Server, Value};
 use fred::types::{ClusterHash, CustomCommand};
 
 use super::Redis;
+use super::fault::Fault;
 use super::gather::gather;
-use super::link::{Fault, Lane};
+use super::link::Lane;
 use super::names::{category_label, literal_head, may_be_hashed, tag_label};
 use super::record::LEASE_FOR;
 use super::scripts::{FORGET, MARK};

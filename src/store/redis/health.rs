@@ -8,8 +8,9 @@ use fred::prelude::{ClientLike, Server};
 use fred::types::{ClusterHash, CustomCommand};
 
 use super::Redis;
+use super::fault::Fault;
 use super::gather::gather;
-use super::link::{Fault, Lane};
+use super::link::Lane;
 use crate::store::Health;
 
 /// What was learned about the server that does not change back.
@@ -45,8 +46,14 @@ impl Redis {
             let sections = ["stats", "server"].map(|section| self.info(node.clone(), section));
             let mut answers = gather(sections).await.into_iter();
             let (Some(stats), Some(server)) = (answers.next(), answers.next()) else { continue };
-            let mut evicts = number(&stats?, "evicted_keys").unwrap_or(0) > 0;
-            let run = field(&server?, "run_id").unwrap_or_default().to_owned();
+            let (stats, server) = match (stats, server) {
+                (Ok(stats), Ok(server)) => (stats, server),
+                // A server that does not say is taken for one that evicts.
+                (Err(Fault::Refused(_)), _) | (_, Err(Fault::Refused(_))) => return Ok(true),
+                (Err(fault), _) | (_, Err(fault)) => return Err(fault),
+            };
+            let mut evicts = number(&stats, "evicted_keys").unwrap_or(0) > 0;
+            let run = field(&server, "run_id").unwrap_or_default().to_owned();
             if self.is_another_run(node.as_ref(), run) {
                 // The count began anew with the server, and entries may have outlived it.
                 let memory = self.info(node, "memory").await?;
@@ -77,14 +84,13 @@ impl Redis {
     pub(super) async fn look_around(self: &Arc<Self>) {
         let _ = self.may_lack_members().await;
         let Ok(memory) = self.info(None, "memory").await else { return };
-        let full = number(&memory, "maxmemory").unwrap_or(0) > 0;
-        if full && field(&memory, "maxmemory_policy") == Some("noeviction") {
-            if !self.knowledge.warned.swap(true, Ordering::AcqRel) {
-                tracing::warn!(
-                    "Redis has maxmemory with maxmemory-policy noeviction: when it is full nothing more is stored; \
-                     allkeys-lru fits a cache"
-                );
-            }
+        let bounded = number(&memory, "maxmemory").unwrap_or(0) > 0;
+        let refuses = bounded && field(&memory, "maxmemory_policy") == Some("noeviction");
+        if refuses && !self.knowledge.warned.swap(true, Ordering::AcqRel) {
+            tracing::warn!(
+                "Redis has maxmemory with maxmemory-policy noeviction: when it is full nothing more is stored; \
+                 allkeys-lru fits a cache"
+            );
         }
     }
 

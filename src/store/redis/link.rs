@@ -8,22 +8,19 @@
 //! other processes kept for it arrives first.
 
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use fred::clients::WithOptions;
-use fred::error::{Error, ErrorKind};
-use fred::prelude::{
-    Builder, Client, ClientLike, EventInterface, FredResult, LuaInterface, ReconnectPolicy, Server, Value,
-};
-use fred::types::ConnectHandle;
-use fred::types::config::{Options, TcpConfig};
+use fred::error::Error;
+use fred::prelude::{Client, ClientLike, ClusterInterface, EventInterface, FredResult, LuaInterface, Server, Value};
 use tokio::sync::Semaphore;
+use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use super::config::{RedisConfig, RedisConfigError};
+use super::connection::{Connection, builder, options};
+use super::fault::Fault;
 use super::scripts::Script;
-use crate::store::StoreError;
 
 /// Timeouts in a row after which the server counts as hung. A Cluster is not given up for one node's connection errors
 /// before as many of them.
@@ -40,17 +37,6 @@ pub(super) enum Lane {
     Read,
     /// Everything that may be large or many.
     Write,
-}
-
-/// Why a command has no answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
-    /// Its deadline passed; it may have been carried out.
-    Timeout,
-    /// There is no connection.
-    Down(Arc<str>),
-    /// The server refused it.
-    Refused(Arc<str>),
 }
 
 /// Whether the server is used.
@@ -75,47 +61,6 @@ pub(super) struct Link {
     pub(super) clustered: bool,
 }
 
-struct Connection {
-    client: ArcSwap<Client>,
-    task: Mutex<Option<ConnectHandle>>,
-    builder: Builder,
-}
-
-impl From<Fault> for StoreError {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::Timeout => Self::Timeout,
-            Fault::Down(why) | Fault::Refused(why) => Self::Unavailable(why),
-        }
-    }
-}
-
-impl From<Error> for Fault {
-    fn from(error: Error) -> Self {
-        let details = Arc::from(error.details());
-        match error.kind() {
-            ErrorKind::Timeout => Self::Timeout,
-            ErrorKind::IO
-            | ErrorKind::Canceled
-            | ErrorKind::Routing
-            | ErrorKind::Auth
-            | ErrorKind::Tls
-            | ErrorKind::Sentinel
-            | ErrorKind::Cluster
-            | ErrorKind::Protocol
-            | ErrorKind::Backpressure => Self::Down(details),
-            _ => Self::Refused(details),
-        }
-    }
-}
-
-impl Fault {
-    /// Whether the key holds something that is not a hash.
-    pub(super) fn is_wrong_type(&self) -> bool {
-        matches!(self, Self::Refused(why) if why.contains("WRONGTYPE"))
-    }
-}
-
 impl Link {
     /// Begins to connect and waits for the first connection, for `connect_timeout` at most. A server that is not there
     /// is waited for in the background.
@@ -134,7 +79,9 @@ impl Link {
             write_timeout: config.write_timeout,
             clustered,
         });
-        if let Err(why) = link.first_contact().await {
+        let first_contact = link.first_contact().await;
+        link.watch();
+        if let Err(why) = first_contact {
             tracing::warn!(redis = %link.shown, %why, "Redis cannot be reached; serving without it until it can");
             spawn(recover(Arc::downgrade(&link), false));
         } else {
@@ -237,7 +184,6 @@ impl Link {
 
     /// The servers that hold keys: every master of a Cluster, or just the one.
     pub(super) fn nodes(&self) -> Vec<Option<Server>> {
-        use fred::prelude::ClusterInterface;
         if !self.clustered {
             return vec![None];
         }
@@ -248,7 +194,7 @@ impl Link {
     fn lane(&self, lane: Lane) -> Arc<Client> {
         let last = self.lanes.len() - 1;
         let index = if lane == Lane::Read { 0 } else { last };
-        self.lanes[index].client.load_full()
+        self.lanes[index].client()
     }
 
     /// Judges a failure: a lost connection or a row of timeouts takes the link down.
@@ -274,15 +220,38 @@ impl Link {
 
     async fn probe(&self, limit: Duration) -> Result<(), Fault> {
         for connection in &self.lanes {
-            let client = connection.client.load_full().with_options(&options(limit, None));
+            let client = connection.client().with_options(&options(limit, None));
             client.ping::<()>(None).await.map_err(Fault::from)?;
         }
         Ok(())
     }
 
-    fn renew(&self) {
+    fn renew(self: &Arc<Self>) {
         for connection in &self.lanes {
             connection.renew();
+        }
+        self.watch();
+    }
+
+    /// Hears of a lost connection from the client. A command that was written into it just before is not told: it
+    /// would take a whole deadline to find out.
+    fn watch(self: &Arc<Self>) {
+        for connection in &self.lanes {
+            spawn(watch(Arc::downgrade(self), connection.client().error_rx()));
+        }
+    }
+}
+
+/// Ends with the client it listens to.
+async fn watch(link: Weak<Link>, mut errors: Receiver<(Error, Option<Server>)>) {
+    loop {
+        match errors.recv().await {
+            Ok((error, _)) => match link.upgrade() {
+                Some(link) => link.note(&Fault::Down(error.details().into())),
+                None => return,
+            },
+            Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => return,
         }
     }
 }
@@ -316,60 +285,6 @@ async fn recover(link: Weak<Link>, hung: bool) {
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
-}
-
-impl Connection {
-    fn new(builder: Builder) -> Result<Self, RedisConfigError> {
-        let client = builder.build().map_err(|_| RedisConfigError::Address)?;
-        let task = Mutex::new(Some(client.connect()));
-        Ok(Self { client: ArcSwap::from_pointee(client), task, builder })
-    }
-
-    /// A fresh connection. The old one's task may hang in a write and would answer to nothing else.
-    fn renew(&self) {
-        let Ok(client) = self.builder.build() else { return };
-        let task = client.connect();
-        if let Some(old) = self.task.lock().unwrap_or_else(PoisonError::into_inner).replace(task) {
-            old.abort();
-        }
-        self.client.store(Arc::new(client));
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        if let Some(task) = self.task.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            task.abort();
-        }
-    }
-}
-
-fn options(limit: Duration, node: Option<Server>) -> Options {
-    Options { timeout: Some(limit), fail_fast: true, max_attempts: Some(1), cluster_node: node, ..Options::default() }
-}
-
-fn builder(config: &RedisConfig) -> Result<Builder, RedisConfigError> {
-    let mut policy = ReconnectPolicy::new_exponential(0, 20, 500, 2);
-    policy.set_jitter(20);
-    let (connect, write) = (config.connect_timeout, config.write_timeout);
-    let mut builder = Builder::from_config(config.client_config()?);
-    builder.set_policy(policy);
-    builder.with_connection_config(|connection| {
-        connection.connection_timeout = connect;
-        connection.internal_command_timeout = connect;
-        connection.max_command_attempts = 1;
-        connection.unresponsive.max_timeout = Some(write.max(Duration::from_secs(1)) * 2);
-        connection.unresponsive.interval = Duration::from_millis(200);
-        connection.tcp = TcpConfig {
-            // Without it small commands wait for one another (Nagle).
-            nodelay: Some(true),
-            // A write to a server that hangs would block the connection's task for ever.
-            user_timeout: Some(write.max(Duration::from_secs(1))),
-            ..TcpConfig::default()
-        };
-    });
-    builder.with_performance_config(|performance| performance.broadcast_channel_capacity = 1024);
-    Ok(builder)
 }
 
 #[expect(clippy::disallowed_methods, reason = "this file owns the task that waits for a lost server")]

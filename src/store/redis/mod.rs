@@ -23,6 +23,8 @@
 
 mod clear;
 mod config;
+mod connection;
+mod fault;
 mod gather;
 mod health;
 mod link;
@@ -41,8 +43,9 @@ use tokio::time::Instant;
 pub use self::config::{RedisConfig, RedisConfigError};
 
 use self::clear::Sweep;
+use self::fault::Fault;
 use self::health::Knowledge;
-use self::link::{Fault, Link, State};
+use self::link::{Link, State};
 use self::names::Names;
 use self::queue::Queue;
 use crate::clock::Clock;
@@ -164,7 +167,9 @@ impl Redis {
     /// Whether records may be read and written: nothing waits to be carried out, and no outage has just ended.
     async fn ready(self: &Arc<Self>) -> Result<(), StoreError> {
         if self.queue.len() > 0 {
-            self.catch_up().await?;
+            // A request waits no longer than for a read; the task that drains the queue has all the time it needs.
+            let caught_up = tokio::time::timeout(self.link.read_timeout, self.catch_up());
+            caught_up.await.map_err(|_| StoreError::Unavailable("invalidations wait to be carried out".into()))??;
         }
         match self.link.state() {
             State::Up => Ok(()),
@@ -260,7 +265,7 @@ async fn drain(redis: Weak<Redis>) {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "this file owns the task that carries out what waits")]
+/// This file owns the task that carries out what waits.
 fn spawn(task: impl Future<Output = ()> + Send + 'static) {
     // Without a runtime the process is ending, and its queue with it.
     if let Ok(runtime) = tokio::runtime::Handle::try_current() {

@@ -9,8 +9,9 @@ use bytes::Bytes;
 use fred::prelude::{HashesInterface, KeysInterface, Value};
 
 use super::Redis;
+use super::fault::Fault;
 use super::gather::gather;
-use super::link::{Fault, Lane};
+use super::link::Lane;
 use super::names::{full_key, labels};
 use super::scripts::{DROP, LEASE, PUT, REGISTER, RELEASE};
 use crate::entry::Meta;
@@ -107,7 +108,7 @@ impl Redis {
         self.ready().await?;
         let token = self.token();
         let take = self.take_lease(&key, &wanted, token);
-        let note = self.register(&key, &wanted, LEASE_FOR, self.link.read_timeout);
+        let note = self.register(Lane::Read, &key, &wanted, LEASE_FOR);
         let (taken, noted) = if self.link.clustered {
             (take.await, note.await)
         } else {
@@ -134,11 +135,11 @@ impl Redis {
             text(&labels(wanted)),
         ];
         let limit = self.link.read_timeout;
-        let first = self.link.run(Lane::Write, limit, &LEASE, &name, arguments.clone()).await;
+        let first = self.link.run(Lane::Read, limit, &LEASE, &name, arguments.clone()).await;
         let taken = match first {
             Err(fault) if fault.is_wrong_type() => {
                 self.discard(key).await;
-                self.link.run(Lane::Write, limit, &LEASE, &name, arguments).await
+                self.link.run(Lane::Read, limit, &LEASE, &name, arguments).await
             }
             answer => answer,
         };
@@ -147,16 +148,17 @@ impl Redis {
 
     async fn register(
         self: &Arc<Self>,
+        lane: Lane,
         key: &Key,
         labels: &Labels,
         lifetime: Duration,
-        limit: Duration,
     ) -> Result<(), Fault> {
         let (indexes, member) = (self.names.indexes(key, labels), key.physical());
         let lifetime = lifetime.as_millis().to_string();
+        let limit = if lane == Lane::Read { self.link.read_timeout } else { self.link.write_timeout };
         let notes = indexes.iter().map(|index| {
             let arguments = vec![text(&member), text(&lifetime)];
-            async { self.link.run(Lane::Write, limit, &REGISTER, index, arguments).await }
+            async move { self.link.run(lane, limit, &REGISTER, index, arguments).await }
         });
         gather(notes).await.into_iter().try_for_each(|noted| noted.map(drop))
     }
@@ -170,7 +172,7 @@ impl Redis {
         let labels = Labels { category: meta.category.clone(), tags: meta.tags.clone() };
         let limit = self.link.write_timeout;
         // Before the entry, so that no index forgets a key that still lives.
-        self.register(lease.key(), &labels, lifetime, limit).await?;
+        self.register(Lane::Write, lease.key(), &labels, lifetime).await?;
         if lease.fence().is_closed() || self.was_cleared_unseen(&lease, meta).await? {
             self.release(&lease).await;
             return Ok(Stored::LeaseLost);
