@@ -67,7 +67,7 @@ pub(crate) fn run(bare: &Bare) -> anyhow::Result<()> {
             What::Hget => {
                 let redis = connect(behind(0)?).await?;
                 for length in LENGTHS {
-                    let () = redis.hset(format!("bench:/hit/{length}"), ("v", Bytes::from(body(length)))).await?;
+                    let () = redis.hset(format!("hget:/hit/{length}"), ("v", Bytes::from(body(length)))).await?;
                 }
                 announce(address)?;
                 serve(listener, move |request| hget(redis.clone(), request)).await
@@ -161,7 +161,7 @@ async fn connect(address: SocketAddr) -> anyhow::Result<Redis> {
 }
 
 async fn hget(redis: Redis, request: Request<Incoming>) -> Response<Full<Bytes>> {
-    match redis.hget::<Option<Bytes>, _, _>(format!("bench:{}", request.uri().path()), "v").await {
+    match redis.hget::<Option<Bytes>, _, _>(format!("hget:{}", request.uri().path()), "v").await {
         Ok(Some(body)) => found(body),
         Ok(None) => status(StatusCode::NOT_FOUND),
         Err(_) => status(StatusCode::BAD_GATEWAY),
@@ -200,7 +200,7 @@ impl Upstream {
 }
 
 async fn pass_and_set(upstream: Upstream, redis: Redis, request: Request<Incoming>) -> Response<Full<Bytes>> {
-    let key = format!("bench:{}", request.uri().path());
+    let key = format!("set:{}", request.uri().path());
     let Ok(response) = upstream.fetch(request).await else { return status(StatusCode::BAD_GATEWAY) };
     let (parts, body) = response.into_parts();
     let Ok(body) = body.collect().await else { return status(StatusCode::BAD_GATEWAY) };

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-/// nginx keeps bodies in files, here in the page cache. The directory is its own.
+/// nginx keeps bodies in files. The directory is its own.
 pub(crate) fn nginx(listen: SocketAddr, origin: SocketAddr, directory: &Path, store_mib: u32) -> String {
     let directory = directory.display();
     format!(
@@ -17,7 +17,6 @@ events {{ worker_connections 1024; }}
 http {{
     access_log off;
     sendfile on;
-    tcp_nopush on;
     tcp_nodelay on;
     keepalive_timeout 300s;
     keepalive_requests 1000000000;

@@ -18,6 +18,7 @@ mod report;
 mod subjects;
 
 use std::collections::BTreeMap;
+use std::io::IsTerminal;
 
 use anyhow::Context;
 use clap::Parser;
@@ -78,15 +79,22 @@ async fn measure(
     let mut samples: BTreeMap<Subject, Vec<Sample>> = BTreeMap::new();
     for round in 0..plan.rounds {
         for server in running {
-            eprint!("\r\x1b[K{size}, round {} of {}: {}", round + 1, plan.rounds, server.subject.name());
+            progress(format_args!("{size}, round {} of {}: {}", round + 1, plan.rounds, server.subject.name()));
             let sample = once(plan, lab, server, size)
                 .await
                 .with_context(|| format!("{}, {size}, round {}", server.subject.name(), round + 1))?;
             samples.entry(server.subject).or_default().push(sample);
         }
     }
-    eprint!("\r\x1b[K");
+    progress(format_args!(""));
     Ok(samples)
+}
+
+/// Says what is under way, on a line that the next overwrites.
+fn progress(what: std::fmt::Arguments<'_>) {
+    if std::io::stderr().is_terminal() {
+        eprint!("\r\x1b[K{what}");
+    }
 }
 
 /// One warm-up and one measured window, and the proof that the window held what it should have held.

@@ -8,12 +8,15 @@ use crate::subjects::{Kind, Subject};
 /// CPU per request of larder beside its floors and its neighbours.
 #[derive(Debug, clap::Parser)]
 pub(crate) struct Arguments {
-    /// About a minute instead of about ten: fewer rounds, fewer requests.
+    /// About a minute instead of five: fewer rounds, fewer requests.
     #[arg(long)]
     quick: bool,
     /// Interleaved rounds; the median is reported.
     #[arg(long)]
     rounds: Option<u32>,
+    /// Connections to the server, each with one request under way.
+    #[arg(long, default_value_t = 32)]
+    connections: usize,
     /// Body sizes in KiB.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 10, 100])]
     sizes: Vec<usize>,
@@ -71,7 +74,7 @@ impl Plan {
         Self {
             rounds: arguments.rounds.unwrap_or(if arguments.quick { 2 } else { 5 }).max(1),
             sizes: arguments.sizes.iter().copied().map(Size::kib).collect(),
-            connections: 32,
+            connections: arguments.connections.max(2),
             quick: arguments.quick,
             only: arguments.only.clone(),
         }

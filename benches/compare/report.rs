@@ -53,6 +53,12 @@ impl Sample {
         };
         Self { cpu: micros(cpu) / count, rate: count / timing.wall.as_secs_f64(), p50: at(0.5), p99: at(0.99) }
     }
+
+    /// The share of its core that the server had: less than all of it when the load generator, or somebody else on the
+    /// machine, was in the way.
+    fn busy(&self) -> f64 {
+        self.cpu * self.rate / 1e6
+    }
 }
 
 fn micros(duration: Duration) -> f64 {
@@ -98,8 +104,8 @@ impl Report {
     pub(crate) fn table(&self, size: Size) -> String {
         let title = format!("{size} body");
         let mut table = format!(
-            "{title:<30}{:>12}{:>16}{:>12}{:>10}{:>10}\n",
-            "CPU us/req", "least-most", "req/s", "p50 us", "p99 us"
+            "{title:<30}{:>12}{:>16}{:>12}{:>8}{:>10}{:>10}\n",
+            "CPU us/req", "least-most", "req/s", "busy", "p50 us", "p99 us"
         );
         for (subject, samples) in self.sizes.get(&size).into_iter().flatten() {
             let of = |field: fn(&Sample) -> f64| median(samples.iter().map(field));
@@ -107,11 +113,12 @@ impl Report {
             // Writing to a String cannot fail.
             let _ = writeln!(
                 table,
-                "{:<30}{:>12.2}{:>16}{:>12.0}{:>10.0}{:>10.0}",
+                "{:<30}{:>12.2}{:>16}{:>12.0}{:>7.0}%{:>10.0}{:>10.0}",
                 subject.name(),
                 of(|sample| sample.cpu),
                 format!("{least:.2}-{most:.2}"),
                 of(|sample| sample.rate),
+                of(Sample::busy) * 100.0,
                 of(|sample| sample.p50),
                 of(|sample| sample.p99),
             );
@@ -169,6 +176,7 @@ fn row(subject: Subject, samples: &[Sample]) -> Value {
         "subject": subject.name(),
         "cpu_us_per_request": of(|sample| sample.cpu),
         "requests_per_second": of(|sample| sample.rate),
+        "busy": of(Sample::busy),
         "p50_us": of(|sample| sample.p50),
         "p99_us": of(|sample| sample.p99),
         "cpu_us_per_request_by_round": samples.iter().map(|sample| sample.cpu).collect::<Vec<_>>(),

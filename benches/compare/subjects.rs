@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -48,12 +49,14 @@ pub(crate) struct Running {
 /// What the subjects stand on: the origin, Redis, a directory.
 pub(crate) struct Lab {
     cores: Cores,
-    directory: TempDir,
-    // Ended before the directory is removed: fields are dropped in this order.
+    // Fields are dropped in this order: what runs ends before its directory goes.
     _origin: Pinned,
     origin: SocketAddr,
     _redis: Option<Pinned>,
     redis: Option<SocketAddr>,
+    directory: TempDir,
+    /// For a store that consists of files.
+    files: TempDir,
 }
 
 /// Room for every body that is to be hit.
@@ -61,6 +64,8 @@ const STORE_FOR_HITS: u32 = 256;
 /// Little enough that the store of a subject that only misses is full after the first rounds, and evicts.
 const STORE_FOR_MISSES: u32 = 64;
 const START_TIMEOUT: Duration = Duration::from_secs(15);
+/// Files here are memory: a server that stores in files is not measured by its disk.
+const TMPFS: &str = "/dev/shm";
 
 impl Subject {
     pub(crate) const ALL: [Self; 12] = [
@@ -125,7 +130,12 @@ impl Lab {
                 (None, None)
             }
         };
-        Ok(Self { cores, directory, _origin: origin_process, origin, _redis: redis_process, redis })
+        let files = if holds_a_store(Path::new(TMPFS)) {
+            TempDir::with_prefix_in("larder-bench-", TMPFS)?
+        } else {
+            TempDir::with_prefix("larder-bench-")?
+        };
+        Ok(Self { cores, _origin: origin_process, origin, _redis: redis_process, redis, directory, files })
     }
 
     /// How many requests the origin has answered.
@@ -180,7 +190,7 @@ impl Lab {
     fn nginx(&self, store_mib: u32, log: &Path) -> anyhow::Result<(Pinned, SocketAddr)> {
         let program = installed("nginx")?;
         let [listen] = free_addresses()?;
-        let (directory, file) = (log.with_extension("d"), log.with_extension("conf"));
+        let (directory, file) = (self.files.path().join(format!("nginx-{store_mib}")), log.with_extension("conf"));
         std::fs::create_dir(&directory)?;
         std::fs::write(&file, configuration::nginx(listen, self.origin, &directory, store_mib))?;
         let arguments = ["-p".to_owned(), directory.display().to_string(), "-c".to_owned(), file.display().to_string()];
@@ -244,7 +254,8 @@ fn start_redis(core: usize, directory: &Path) -> anyhow::Result<(Pinned, SocketA
         ["--save", ""],
         ["--appendonly", "no"],
         ["--maxmemory", "256mb"],
-        ["--maxmemory-policy", "allkeys-lru"],
+        // What the bare servers read has no expiry and stays.
+        ["--maxmemory-policy", "volatile-lru"],
     ];
     let arguments: Vec<String> = arguments.as_flattened().iter().map(|&argument| argument.to_owned()).collect();
     let mut process = Pinned::start(core, &program, &arguments, &directory.join("redis.log"))?;
@@ -266,6 +277,13 @@ pub(crate) fn installed(program: &str) -> anyhow::Result<PathBuf> {
         .map(|directory| directory.join(program))
         .find(|file| file.is_file())
         .with_context(|| format!("{program} is not installed"))
+}
+
+/// Whether a gigabyte is free there. In a container it often is not.
+fn holds_a_store(directory: &Path) -> bool {
+    let output = Command::new("df").args(["--output=avail", "-k"]).arg(directory).output();
+    let said = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    said.lines().nth(1).and_then(|free| free.trim().parse::<u64>().ok()).is_some_and(|kib| kib >= 1024 * 1024)
 }
 
 /// Loopback addresses that nobody listens on. Held together while they are chosen, so that they differ.

@@ -9,13 +9,11 @@ use tower::ServiceExt as _;
 use tower_service::Service;
 
 use super::ResponseBody;
-use super::fill::Fetched;
+use super::fill::{Fetched, Keep, LeaseGuard, Shown};
 use super::handle::Core;
-use super::keep::{Keep, LeaseGuard};
-use super::shown::Shown;
 use crate::entry::Entry;
 use crate::key::Key;
-use crate::outcome::{Fault, Forward, Outcome, Reason};
+use crate::outcome::{CloseDelimited, Fault, Forward, Outcome, Reason};
 use crate::policy::{self, Admission, After, Lookup, Storable, Times};
 use crate::route::Rule;
 use crate::store::{Fence, Labels, Reply};
@@ -132,7 +130,7 @@ where
             After::Refetch => {
                 let (answer, times) = self.ask(B::default(), false).await;
                 match answer {
-                    Ok(response) => self.admit(response, times, lease, None),
+                    Ok(response) => self.admit(response, times, lease, Some(stored)),
                     Err(error) => Fetched::Hand(Err(error), Reason::LeaderFailed),
                 }
             }
@@ -174,6 +172,11 @@ where
                 return Fetched::Hand(Ok(Response::from_parts(parts, body)), reason);
             }
         };
+        if parts.extensions.get::<CloseDelimited>().is_some() {
+            // Invariant: nothing half. A body that ends with its connection cannot be told from one that was cut.
+            self.core.uncacheable.remember(&self.key, times.received_at);
+            return Fetched::Hand(Ok(Response::from_parts(parts, body)), Reason::Incomplete);
+        }
         self.core.uncacheable.forget(&self.key);
         if lease.is_none() && !self.shared {
             return Fetched::Hand(Ok(Response::from_parts(parts, body)), Reason::LeaseLost);

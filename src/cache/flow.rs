@@ -11,12 +11,11 @@ use tower_service::Service;
 
 use super::body::Body;
 use super::fetch::Errand;
-use super::fill::{Fill, Landed, Reader};
+use super::fill::{Fill, Landed, Reader, Shown};
 use super::flight::{Base, Boarding};
 use super::handle::{Core, OnStoreError};
 use super::respond::{self, Reply as Answer, Signs};
 use super::service::{Looked, own};
-use super::shown::Shown;
 use super::{ResponseBody, background};
 use crate::entry::Entry;
 use crate::key::Key;
@@ -73,7 +72,9 @@ where
                 Reuse::Fetch(reason) => (because(Forward::Bypass, reason), None),
             },
             Stock::Nothing(forward) => (Outcome::forwarded(forward), None),
-            Stock::Failure(reason) if self.core.on_error == OnStoreError::Error => return Ok(self.store_failed(reason)),
+            Stock::Failure(reason) if self.core.on_error == OnStoreError::Error => {
+                return Ok(self.refuse(StatusCode::BAD_GATEWAY, "the shared store failed", reason));
+            }
             Stock::Failure(reason) => (because(Forward::UriMiss, reason), None),
         };
         self.fetch(body, Cause { outcome, stale, near }).await
@@ -101,6 +102,9 @@ where
 
     /// Fetches the answer, with others where it may be shared.
     async fn fetch(self, body: B, cause: Cause) -> Result<Response<Body<RB, S::Error>>, S::Error> {
+        if self.lookup.client.only_if_cached {
+            return Ok(self.refuse(StatusCode::GATEWAY_TIMEOUT, "not stored", Reason::ClientCacheControl));
+        }
         let passed = match () {
             () if self.lookup.head => Some(Reason::Head),
             () if self.parts.headers.contains_key(RANGE) && cause.stale.is_none() => Some(Reason::Range),
@@ -169,14 +173,23 @@ where
                 key: self.key.clone(),
                 labels,
                 fence: base.fence.clone(),
-                lookup: self.lookup.clone(),
-                parts: self.parts.clone(),
+                lookup: Lookup { head: false, ..self.lookup.clone() },
+                parts: self.parts_of_a_get(),
                 stale: stale.cloned(),
                 shared,
                 body: PhantomData,
             };
             Fill::new(base, self.core.clone(), Box::pin(errand.run(body.take().unwrap_or_default())))
         })
+    }
+
+    /// What is stored is always the answer to a GET, also when a HEAD finds it stale.
+    fn parts_of_a_get(&self) -> Arc<request::Parts> {
+        let mut parts = self.parts.clone();
+        if parts.method != Method::GET {
+            Arc::make_mut(&mut parts).method = Method::GET;
+        }
+        parts
     }
 
     /// Leads a flight.
@@ -202,7 +215,8 @@ where
             Landed::Stored(entry, how) => Ok(self.served(&entry, how)),
             Landed::Mine(Ok(response), reason) => Ok(self.mine(response, reason, outcome)),
             Landed::Mine(Err(error), _) => Err(error),
-            Landed::Released(reason) => Ok(self.store_failed(reason)),
+            // Only who follows is released, so this is never seen; a 502 is better than a panic.
+            Landed::Released(reason) => Ok(self.refuse(StatusCode::BAD_GATEWAY, "the fetch was lost", reason)),
         }
     }
 
@@ -286,10 +300,11 @@ where
         policy::selecting(&names, &self.parts.headers) == entry.meta().selecting
     }
 
-    fn store_failed(&self, reason: Reason) -> Response<Body<RB, S::Error>> {
-        let outcome = Outcome { detail: Some(reason), ..Outcome::refused() };
+    /// An answer of larder's own.
+    fn refuse(&self, status: StatusCode, error: &str, reason: Reason) -> Response<Body<RB, S::Error>> {
         self.core.stats.reason(reason);
-        let mut answer = respond::refusal(StatusCode::BAD_GATEWAY, "the shared store failed", Some(reason));
+        let mut answer = respond::refusal(status, error, Some(reason));
+        let outcome = Outcome { detail: Some(reason), ..Outcome::refused() };
         self.signs.write(answer.headers_mut(), &outcome, None);
         answer
     }

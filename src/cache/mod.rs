@@ -20,16 +20,13 @@ mod ask;
 mod background;
 mod body;
 mod clear;
-mod crowd;
 mod fetch;
 mod fill;
 mod flight;
 mod flow;
 mod handle;
-mod keep;
 mod respond;
 mod service;
-mod shown;
 mod uncacheable;
 
 pub use body::Body;

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, SET_COOKIE};
+use http::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName,
+    SET_COOKIE,
+};
 use http::{Method, StatusCode, request, response};
 
 use super::directives::{Directives, Restriction};
@@ -131,13 +134,19 @@ fn origin_allows(directives: &Directives, status: StatusCode) -> Result<(), Reas
 }
 
 /// The fields that select among variants. What the key covers cannot differ within one key; leaving it out also keeps
-/// cookies and credentials out of the store.
+/// cookies and credentials out of the store. A body that is encoded was so for somebody's `Accept-Encoding`, whether or
+/// not the origin says that it varies: others might not be able to read it.
 fn variants(response: &HeaderMap, options: &Options) -> Result<Vec<HeaderName>, Reason> {
     let mut names = match vary::parse_vary(response) {
-        Vary::None => return Ok(Vec::new()),
+        Vary::None => Vec::new(),
         Vary::Star => return Err(Reason::VaryStar),
         Vary::On(names) => names,
     };
+    if response.contains_key(CONTENT_ENCODING)
+        && let Err(at) = names.binary_search_by(|name| name.as_str().cmp(ACCEPT_ENCODING.as_str()))
+    {
+        names.insert(at, ACCEPT_ENCODING);
+    }
     let keyed = &options.vary_on;
     names.retain(|name| !keyed.names(name) && (*name != COOKIE || keyed.cookies.is_empty()));
     if names.contains(&COOKIE) {

@@ -154,6 +154,14 @@ mod tests {
     }
 
     #[test]
+    fn what_is_nominated_goes_before_a_request_is_keyed() {
+        let mut request = headers(&[("connection", "x-tenant, upgrade"), ("upgrade", "websocket"), ("x-tenant", "7")]);
+        strip_nominated(&mut request);
+        assert!(!request.contains_key("x-tenant"));
+        assert_eq!(request.len(), 2, "the upgrade is still to be seen");
+    }
+
+    #[test]
     fn nobody_nominates_away_what_is_meant_for_all() {
         for name in ["authorization", "cookie", "host", "x-forwarded-for", "x-forwarded-proto", "cache-control", "vary"]
         {

@@ -1,5 +1,7 @@
 //! Variants: which request fields select a response, and when two requests select the same one (RFC 9111 §4.1).
 
+use std::borrow::Cow;
+
 use http::header::{ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue, VARY};
 
 use super::accept;
@@ -37,7 +39,7 @@ pub fn parse_vary(response: &HeaderMap) -> Vary {
 
 /// The selecting fields of a request, normalised; `None` for a field that it does not carry.
 pub fn selecting(names: &[HeaderName], request: &HeaderMap) -> Vec<(HeaderName, Option<String>)> {
-    names.iter().map(|name| (name.clone(), normalised(name, request))).collect()
+    names.iter().map(|name| (name.clone(), normalised(name, request).map(Cow::into_owned))).collect()
 }
 
 /// The variant that a request selects. Equal exactly where [`selecting`] is.
@@ -67,16 +69,28 @@ pub fn normalise_accept_encoding(request: &mut HeaderMap) {
     }
 }
 
-fn normalised(name: &HeaderName, request: &HeaderMap) -> Option<String> {
+fn normalised<'a>(name: &HeaderName, request: &'a HeaderMap) -> Option<Cow<'a, str>> {
     let lines = || request.get_all(name).iter();
-    lines().next()?;
+    let first = lines().next()?;
     if *name == ACCEPT_ENCODING {
-        return accept::encoding(lines()).map(str::to_owned);
+        return accept::encoding(lines()).map(Cow::Borrowed);
     }
-    let language = (*name == ACCEPT_LANGUAGE).then(|| accept::language(lines())).flatten();
+    if *name == ACCEPT_LANGUAGE
+        && let Some(language) = accept::language(lines())
+    {
+        return Some(Cow::Owned(language));
+    }
+    if let (1, Some(plain)) = (lines().count(), plain(first)) {
+        return Some(Cow::Borrowed(plain));
+    }
     // Where white space could be part of a secret, or nobody knows what is quoted, it is left alone.
     let exact = *name == COOKIE || *name == AUTHORIZATION || !lines().all(|line| list_members(line.as_bytes(), |_| {}));
-    language.or_else(|| Some(joined(lines(), exact)))
+    Some(Cow::Owned(joined(lines(), exact)))
+}
+
+/// A value that has but one spelling: text without a comma, and without white space around it.
+fn plain(value: &HeaderValue) -> Option<&str> {
+    value.to_str().ok().filter(|text| !text.contains(',') && text.trim_ascii().len() == text.len())
 }
 
 /// The lines of a field as one list (RFC 9110 §5.3), with one spelling of the white space around its commas. Every byte

@@ -111,6 +111,15 @@ impl Table {
         &self.host
     }
 
+    /// The same table, showing the upstream another `Host` where the host is not keyed.
+    #[must_use]
+    pub fn showing_host(mut self, authority: HeaderValue) -> Self {
+        if let HostRule::Fixed(shown) = &mut self.host {
+            *shown = authority;
+        }
+        self
+    }
+
     /// Whether anything is cached at all.
     pub fn is_enabled(&self) -> bool {
         self.enabled

@@ -239,6 +239,18 @@ fn what_is_keyed_needs_no_variant() {
 }
 
 #[test]
+fn an_encoded_body_is_a_variant_though_its_origin_forgets_to_say_so() {
+    let names = |vary: &[(&'static str, &str)]| {
+        let fields = [&[HOUR, ("content-encoding", "gzip")], vary].concat();
+        let storable = Rig::new().admit(200, &fields).unwrap();
+        storable.vary.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(names(&[]), "accept-encoding");
+    assert_eq!(names(&[("vary", "Accept-Encoding")]), "accept-encoding");
+    assert_eq!(names(&[("vary", "origin, accept")]), "accept accept-encoding origin");
+}
+
+#[test]
 fn the_selecting_fields_are_those_that_were_sent() {
     let mut rig = Rig::new();
     rig.request.headers.insert("accept-language", HeaderValue::from_static("DE"));

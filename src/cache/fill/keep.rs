@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::handle::Core;
+use crate::cache::handle::Core;
 use crate::entry::Entry;
 use crate::key::Key;
 use crate::outcome::Reason;
@@ -13,16 +13,16 @@ use crate::policy::{self, Options, Storable, StoreIf};
 use crate::store::{Lease, Put, Reply, StoreError, Stored};
 
 /// Keeps a flight in the list until it is let go.
-pub(super) type Held = Option<Arc<dyn Any + Send + Sync>>;
+pub(in crate::cache) type Held = Option<Arc<dyn Any + Send + Sync>>;
 
 /// A lease that is given back when it is dropped unused.
-pub(super) struct LeaseGuard {
+pub(in crate::cache) struct LeaseGuard {
     core: Arc<Core>,
     lease: Option<Lease>,
 }
 
 /// Stores a response when its body is complete. Dropped before, it gives the lease back and stores nothing.
-pub(super) struct Keep {
+pub(in crate::cache) struct Keep {
     storable: Box<Storable>,
     lease: LeaseGuard,
     store_if: StoreIf,
@@ -31,7 +31,7 @@ pub(super) struct Keep {
 }
 
 impl LeaseGuard {
-    pub(super) fn new(core: Arc<Core>, lease: Lease) -> Self {
+    pub(in crate::cache) fn new(core: Arc<Core>, lease: Lease) -> Self {
         Self { core, lease: Some(lease) }
     }
 }
@@ -47,7 +47,7 @@ impl Drop for LeaseGuard {
 }
 
 impl Keep {
-    pub(super) fn new(
+    pub(in crate::cache) fn new(
         storable: Box<Storable>,
         lease: LeaseGuard,
         options: &Options,
@@ -57,7 +57,7 @@ impl Keep {
     }
 
     /// Stores the complete body. A store that answers later is waited for in the background: no client waits for it.
-    pub(super) fn store(mut self, body: Bytes, flight: Held) {
+    pub(in crate::cache) fn store(mut self, body: Bytes, flight: Held) {
         let core = self.lease.core.clone();
         if self.content_length.is_some_and(|length| length != body.len() as u64) {
             return core.stats.reason(Reason::Incomplete);
@@ -77,7 +77,7 @@ impl Keep {
     }
 
     /// Stores a head that a validation freshened, with the body that is stored already.
-    pub(super) fn freshen(mut self, key: Key, stored: &Entry) -> Arc<Entry> {
+    pub(in crate::cache) fn freshen(mut self, key: Key, stored: &Entry) -> Arc<Entry> {
         let core = self.lease.core.clone();
         let names: Arc<[_]> = self.storable.vary.as_slice().into();
         let variant = (!names.is_empty()).then(|| (names, policy::variant_of(&self.storable.selecting)));
