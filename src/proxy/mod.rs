@@ -18,6 +18,7 @@
 //! ```
 
 mod answer;
+mod aside;
 mod body;
 mod config;
 mod connect;
