@@ -140,6 +140,18 @@ fn sigterm_lets_a_request_in_flight_finish() {
 }
 
 #[test]
+fn a_request_that_outlasts_the_drain_timeout_is_cut() {
+    let (origin, file) = (Origin::new(), rig::file(&format!("drain_timeout: 200ms\n{FINE}")));
+    let mut larder = Program::serve(&file, &origin, &[]);
+    let _client = rig::ask(larder.proxy, "/a");
+    let _held = origin.next();
+    larder.signal("TERM");
+    let line = larder.line_with("still busy");
+    assert!(line.contains("cut=1"), "{line}");
+    assert_eq!(larder.exit_code(), Some(0));
+}
+
+#[test]
 fn a_second_sigterm_ends_it_at_once() {
     let (origin, file) = (Origin::new(), rig::file(FINE));
     let mut larder = Program::serve(&file, &origin, &[]);

@@ -232,6 +232,7 @@ pub(crate) fn is_refused(address: SocketAddr) -> bool {
 }
 
 /// Looks again and again until it is so.
+#[expect(clippy::disallowed_methods, reason = "a test that would wait for ever has to end")]
 pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let began = Instant::now();
     while !is_so() {
