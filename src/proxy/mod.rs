@@ -18,6 +18,7 @@
 //! ```
 
 mod answer;
+mod aside;
 mod body;
 mod config;
 mod connect;
@@ -29,6 +30,7 @@ mod fault;
 mod forward;
 mod listen;
 mod network;
+mod patience;
 mod service;
 mod tunnel;
 
