@@ -18,20 +18,21 @@ const BACKLOG: i32 = 4096;
 /// # Errors
 /// When the address cannot be listened on, or somebody does so already.
 pub fn bind(address: SocketAddr) -> io::Result<Vec<TcpListener>> {
+    let cores = available_parallelism().map_or(1, usize::from);
+    sockets(address, cores)?.into_iter().map(nonblocking).collect()
+}
+
+fn sockets(address: SocketAddr, count: usize) -> io::Result<Vec<std::net::TcpListener>> {
     // Sockets that share a port do not notice another process that shares it too. One that does not share does.
     let alone = std::net::TcpListener::bind(address)?;
-    let cores = available_parallelism().map_or(1, usize::from);
-    let sockets = if cores == 1 {
-        None
-    } else {
-        drop(alone);
-        shared(address, cores).transpose()
-    };
-    let sockets = match sockets {
-        Some(sockets) => sockets?,
-        None => vec![std::net::TcpListener::bind(address)?],
-    };
-    sockets.into_iter().map(nonblocking).collect()
+    if count == 1 {
+        return Ok(vec![alone]);
+    }
+    drop(alone);
+    match shared(address, count)? {
+        Some(sockets) => Ok(sockets),
+        None => Ok(vec![std::net::TcpListener::bind(address)?]),
+    }
 }
 
 /// Several sockets on one port; `None` where the system has no such thing.
@@ -67,6 +68,11 @@ mod tests {
         let listeners = bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let ports: Vec<u16> = listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect();
         assert!(ports[0] != 0 && ports.iter().all(|port| *port == ports[0]), "{ports:?}");
+    }
+
+    #[test]
+    fn one_core_has_one_socket() {
+        assert_eq!(sockets("127.0.0.1:0".parse().unwrap(), 1).unwrap().len(), 1);
     }
 
     #[tokio::test]

@@ -99,7 +99,7 @@ async fn a_head_that_is_too_large_is_refused() {
         let answer = client.rest().await;
         assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
     }
-    assert!(!origin.has_caller().await);
+    assert!(!origin.has_caller());
 }
 
 #[tokio::test]
