@@ -274,6 +274,11 @@ impl Outcome {
         Self { detail: Some(why), ..Self::forwarded(Forward::Bypass) }
     }
 
+    /// Whether the answer is a fresh stored response.
+    pub const fn is_hit(&self) -> bool {
+        self.forward.is_none() && self.ttl.is_some() && self.detail.is_none()
+    }
+
     /// The one word of `X-Cache`.
     pub fn word(&self) -> &'static str {
         match (self.forward, self.forward_status) {

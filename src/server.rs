@@ -126,9 +126,10 @@ impl Server {
         let (stack, cache) = (self.stack, self.cache);
         let proxy = async move {
             let drained = if access::is_wanted() {
-                proxy::serve(listeners.proxy, AccessLog::new(stack, cache), limits, shutdown).await
+                let connect = move |client| AccessLog::new(stack.connect(client), cache.clone(), client);
+                proxy::serve(listeners.proxy, connect, limits, shutdown).await
             } else {
-                proxy::serve(listeners.proxy, stack, limits, shutdown).await
+                proxy::serve(listeners.proxy, move |client| stack.connect(client), limits, shutdown).await
             };
             drop(proxy_ended);
             drained

@@ -280,6 +280,7 @@ where
         let answer = Answer {
             request: &self.parts.headers,
             head: self.parts.method == Method::HEAD,
+            plain: self.lookup.plain,
             signs: self.signs,
             key: &self.key,
             now,

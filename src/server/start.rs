@@ -1,11 +1,16 @@
 //! From a configuration to the parts of a server.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use crate::cache::{Cache, CacheService, OnStoreError};
+use tower_layer::Layer as _;
+
+use crate::cache::{Cache, CacheLayer, CacheService, OnStoreError};
 use crate::clock::Clock;
 use crate::config::{Config, HostHeader, Memory, OnError, Redis, RedisUrl};
-use crate::proxy::{self, Edge, EdgeError, EdgeRules, HostName, Network, Proxy, ProxyConfig, UpstreamError};
+use crate::proxy::{
+    self, ClientAddr, Edge, EdgeError, EdgeRules, HostName, Network, Proxy, ProxyConfig, UpstreamError,
+};
 use crate::store::{MemoryStore, RedisConfig, RedisConfigError, RedisStore, Store};
 
 use super::upload::Uploads;
@@ -13,8 +18,13 @@ use super::upload::Uploads;
 /// An admin listener that others can reach needs a token of at least this many characters.
 const MIN_TOKEN: usize = 16;
 
-/// What a request goes through: the edge, the cache, the proxy.
-pub(super) type Stack = Edge<Uploads<CacheService<Proxy>>>;
+/// What requests go through: the edge, the cache, the proxy.
+#[derive(Clone, Debug)]
+pub(super) struct Stack {
+    rules: Arc<EdgeRules>,
+    cache: CacheLayer,
+    proxy: Proxy,
+}
 
 /// Why a server cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -120,7 +130,15 @@ pub(super) fn stack(config: &Config, cache: &Cache) -> Result<Stack, StartError>
         .iter()
         .map(|host| HostName::parse(host).map_err(|why| StartError::Host { host: host.clone(), why }));
     let rules = EdgeRules::default().hosts(hosts.collect::<Result<_, _>>()?);
-    Ok(Edge::new(Uploads::new(tower_layer::Layer::layer(&cache.layer(), proxy)), rules))
+    Ok(Stack { rules: Arc::new(rules), cache: cache.layer(), proxy })
+}
+
+impl Stack {
+    /// What the requests of one connection go through.
+    pub(super) fn connect(&self, client: ClientAddr) -> Edge<Uploads<CacheService<Proxy>>> {
+        let cached = self.cache.layer(self.proxy.for_client(client));
+        Edge::new(Uploads::new(cached), Arc::clone(&self.rules))
+    }
 }
 
 /// Refuses admin routes that others can reach without a token worth the name. For those who want to know before they

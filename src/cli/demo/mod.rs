@@ -57,12 +57,11 @@ async fn serve(arguments: &Arguments, config: Config) -> anyhow::Result<ExitCode
     println!("{}", words::greeting(proxy, admin, arguments.delay, &config));
 
     let (ended, end_api) = oneshot::channel::<()>();
-    let api = proxy::serve(
-        vec![origin],
-        api::router(arguments.delay),
-        Limits::default().drain_timeout(Duration::ZERO),
-        async { drop(end_api.await) },
-    );
+    let api = api::router(arguments.delay);
+    let api =
+        proxy::serve(vec![origin], move |_| api.clone(), Limits::default().drain_timeout(Duration::ZERO), async {
+            drop(end_api.await)
+        });
     let (stop, stopped) = oneshot::channel::<()>();
     let server = server.run(listeners, async { drop(stopped.await) });
     let both = async {

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::header::{ALLOW, HOST, HeaderValue};
-use http::{Request, Response, Uri, request};
+use http::{Request, Response, Uri};
 use http_body::{Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tower_service::Service;
@@ -24,24 +24,24 @@ pub struct Edge<S> {
 }
 
 /// Brings a request that passed into the form in which it is keyed and forwarded.
-fn settle(parts: &mut request::Parts) {
-    strip_nominated(&mut parts.headers);
-    let Some(authority) = parts.uri.authority() else { return };
-    if let Ok(host) = HeaderValue::from_str(authority.as_str()) {
-        parts.headers.insert(HOST, host);
-    }
-    let path = parts.uri.path_and_query().cloned();
+fn settle<B>(request: &mut Request<B>) {
+    strip_nominated(request.headers_mut());
+    let Some(authority) = request.uri().authority() else { return };
+    let host = HeaderValue::from_str(authority.as_str());
     let mut origin = http::uri::Parts::default();
-    origin.path_and_query = path;
+    origin.path_and_query = request.uri().path_and_query().cloned();
+    if let Ok(host) = host {
+        request.headers_mut().insert(HOST, host);
+    }
     if let Ok(origin) = Uri::from_parts(origin) {
-        parts.uri = origin;
+        *request.uri_mut() = origin;
     }
 }
 
 impl<S> Edge<S> {
     /// Stands before a service.
-    pub fn new(inner: S, rules: EdgeRules) -> Self {
-        Self { inner, rules: Arc::new(rules) }
+    pub fn new(inner: S, rules: impl Into<Arc<EdgeRules>>) -> Self {
+        Self { inner, rules: rules.into() }
     }
 }
 
@@ -57,12 +57,11 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (mut parts, body) = request.into_parts();
-        match check(&parts, &self.rules) {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        match check(&request, &self.rules) {
             Ok(()) => {
-                settle(&mut parts);
-                EdgeFuture::passed(self.inner.call(Request::from_parts(parts, body)))
+                settle(&mut request);
+                EdgeFuture::passed(self.inner.call(request))
             }
             Err(error) => EdgeFuture::turned_away(error),
         }
@@ -172,11 +171,11 @@ mod tests {
             if !target.starts_with("http") {
                 request = request.header("host", host);
             }
-            let request = request.header("x-mine", "1").header("upgrade", "websocket").body(()).unwrap();
-            let (mut parts, ()) = request.into_parts();
-            settle(&mut parts);
-            assert_eq!((parts.uri.to_string().as_str(), &parts.headers[HOST]), (path, &HeaderValue::from_static(host)));
-            assert!(!parts.headers.contains_key("x-mine") && parts.headers.contains_key("upgrade"), "{target}");
+            let mut request = request.header("x-mine", "1").header("upgrade", "websocket").body(()).unwrap();
+            settle(&mut request);
+            let headers = request.headers();
+            assert_eq!((request.uri().to_string().as_str(), headers[HOST].to_str().unwrap()), (path, host));
+            assert!(!headers.contains_key("x-mine") && headers.contains_key("upgrade"), "{target}");
         }
     }
 }
