@@ -202,7 +202,10 @@ where
                 let outcome = Outcome { stored: shown.unstored.is_none(), detail, ..outcome };
                 Ok(self.share(reader, &shown, outcome, true))
             }
-            Landed::Stored(entry, how) => Ok(self.served(&entry, how)),
+            Landed::Stored(entry, how) => {
+                let why = outcome.detail.filter(|_| how.forward.is_some());
+                Ok(self.served(&entry, Outcome { detail: how.detail.or(why), ..how }))
+            }
             Landed::Mine(Ok(response), reason) => Ok(self.mine(response, reason, outcome)),
             Landed::Mine(Err(error), _) => {
                 self.count(&outcome);
