@@ -1,5 +1,7 @@
 //! larder: an HTTP response cache.
 
+#[cfg(feature = "admin")]
+pub mod admin;
 pub mod cache;
 pub mod clock;
 #[cfg(feature = "yaml")]
@@ -12,5 +14,7 @@ pub mod policy;
 #[cfg(feature = "server")]
 pub mod proxy;
 pub mod route;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod stats;
 pub mod store;

@@ -1,5 +1,10 @@
 //! What every store promises, asked of every store.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[cfg(feature = "redis")]
+#[path = "rig/redis_server.rs"]
+#[expect(dead_code, reason = "nothing fails here; the faults have a file of their own")]
+mod redis_server;
 #[path = "rig/store.rs"]
 mod rig;
 
@@ -14,6 +19,14 @@ macro_rules! contract {
     ($($(#[$attribute:meta])* $sentence:ident)*) => {
         mod memory {
             $($(#[$attribute])* #[tokio::test] async fn $sentence() { super::$sentence(&*super::memory_rig()).await; })*
+        }
+        #[cfg(feature = "redis")]
+        mod redis {
+            $($(#[$attribute])* #[tokio::test] async fn $sentence() {
+                let server = crate::redis_server::RedisServer::start();
+                super::$sentence(&*super::redis_rig(&server).await).await;
+                super::every_key_is_larders_and_mortal(&server);
+            })*
         }
     };
 }
@@ -45,6 +58,29 @@ fn memory_rig() -> Box<Rig<MemoryStore>> {
         clock: Clock::system(),
         store: Box::new(MemoryStore::new(64 << 20)),
     })
+}
+
+/// Without fences: the lease in Redis has to refuse late stores by itself, as it does for other nodes' invalidations.
+#[cfg(feature = "redis")]
+async fn redis_rig(server: &redis_server::RedisServer) -> Box<Rig<larder::store::RedisStore>> {
+    // A loaded machine must not turn a slow answer into a miss here.
+    let second = std::time::Duration::from_secs(5);
+    let config = larder::store::RedisConfig {
+        read_timeout: second,
+        write_timeout: second,
+        ..larder::store::RedisConfig::at(server.url())
+    };
+    let store = larder::store::RedisStore::connect(config, Clock::system()).await.unwrap();
+    Box::new(Rig { fences: false, flights: Mutex::default(), clock: Clock::system(), store: Box::new(store) })
+}
+
+#[cfg(feature = "redis")]
+fn every_key_is_larders_and_mortal(server: &redis_server::RedisServer) {
+    for key in server.keys() {
+        assert!(key.starts_with("larder:"), "{key}");
+        let left: i64 = server.cli(&["PTTL", &key]).parse().unwrap();
+        assert!(left > 0 || left == -2, "{key} lives for ever");
+    }
 }
 
 fn named(text: &str) -> Selector {

@@ -53,8 +53,7 @@ pub(super) fn build(mut file: FileDraft, env: &Overrides, report: &mut Report<'_
 }
 
 fn admin(draft: &AdminDraft, env: &Overrides, report: &mut Report<'_>) -> Admin {
-    let mut admin = Admin::default();
-    admin.token = env.admin_token.clone().or_else(|| draft.token.clone());
+    let mut admin = Admin { token: env.admin_token.clone().or_else(|| draft.token.clone()), ..Admin::default() };
     let Some(At { value: listen, place, .. }) = draft.listen else { return admin };
     admin.listen = listen;
     let length = admin.token.as_ref().map_or(0, |token| token.expose().chars().count());

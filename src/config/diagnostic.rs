@@ -181,6 +181,11 @@ impl<'a> Report<'a> {
         self.source
     }
 
+    /// The place of a part of a value; of the whole value, when nobody will see it.
+    pub(super) fn part(&self, whole: Place, part: &str) -> Place {
+        if self.found.len() < MAX_KEPT { self.source.part(whole, part) } else { whole }
+    }
+
     pub(super) fn error(&mut self, place: Place, message: impl Into<String>, hint: impl Into<String>) {
         self.add(Severity::Error, Some(place), message.into(), hint.into(), None);
     }

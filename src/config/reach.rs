@@ -4,7 +4,7 @@ use super::diagnostic::Report;
 use super::reader::quoted;
 use super::rule_fields::{RuleDraft, TargetDraft};
 use super::source::At;
-use crate::route::{Rule, Target};
+use crate::route::{Pattern, Rule, Target};
 
 /// One step of a text that stands for many: a byte, or any run of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,23 +15,30 @@ enum Step {
 
 /// Warns of targets that no cached route answers, and of globs that match everything.
 pub(super) fn check(routes: &[RuleDraft], rules: &[Rule], report: &mut Report<'_>) {
-    // Beyond this the work would be felt; so large a file is written by a program anyway.
-    if routes.len() > 1000 {
-        return;
-    }
     let stored: Vec<Vec<Step>> =
         rules.iter().filter(|rule| rule.is_cached()).map(|rule| pattern(rule.pattern().as_str())).collect();
-    for route in routes {
-        let Some(At { value: own, .. }) = &route.path else { continue };
-        for target in route.invalidate.iter().flat_map(|(_, targets)| targets) {
-            // What is not a target was reported as that.
-            if let TargetDraft::Key(at) = target
-                && Target::key(&at.value, own).is_ok()
-            {
-                check_target(at, &stored, report);
-            }
+    let written: usize = targets(routes).map(|(at, _)| at.value.len()).sum();
+    let known: usize = stored.iter().map(Vec::len).sum();
+    // Beyond this the work would be felt; so large a file is written by a program anyway.
+    if written.saturating_mul(known) > 20_000_000 {
+        return;
+    }
+    for (at, own) in targets(routes) {
+        // What is not a target was reported as that.
+        if Target::key(&at.value, own).is_ok() {
+            check_target(at, &stored, report);
         }
     }
+}
+
+/// The targets that name keys, each with the path of its route.
+fn targets(routes: &[RuleDraft]) -> impl Iterator<Item = (&At<String>, &Pattern)> {
+    routes.iter().filter_map(|route| Some((route, &route.path.as_ref()?.value))).flat_map(|(route, path)| {
+        route.invalidate.iter().flat_map(|(_, targets)| targets).filter_map(move |target| match target {
+            TargetDraft::Key(at) => Some((at, path)),
+            TargetDraft::Tag(_) => None,
+        })
+    })
 }
 
 fn check_target(at: &At<String>, stored: &[Vec<Step>], report: &mut Report<'_>) {

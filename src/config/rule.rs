@@ -45,8 +45,7 @@ impl Surroundings<'_> {
         let pattern = &path.value;
         let (caching, ttl) = self.caching(draft, report);
         let rule = self.rule_of(pattern.as_str(), draft, ttl, report)?.caching(caching);
-        let rule = labelled(rule, draft, path, report);
-        Some(clearing(rule, draft, path, report))
+        clearing(labelled(rule, draft, path, report)?, draft, path, report)
     }
 
     /// The rule for paths that no route matches: `defaults` without `ttl`.
@@ -190,20 +189,20 @@ fn query(draft: &RuleDraft, report: &mut Report<'_>) -> QueryFilter {
     }
 }
 
-fn labelled(mut rule: Rule, draft: &RuleDraft, path: &At<Pattern>, report: &mut Report<'_>) -> Rule {
+fn labelled(mut rule: Rule, draft: &RuleDraft, path: &At<Pattern>, report: &mut Report<'_>) -> Option<Rule> {
     if let Some(category) = &draft.category {
         rule = rule.category(Category::new(category.as_str()));
     }
     for tag in &draft.tags {
-        match rule.clone().tag(&tag.value) {
-            Ok(tagged) => rule = tagged,
+        match Target::tag(&tag.value, &path.value) {
+            Ok(_) => rule = rule.tag(&tag.value).ok()?,
             Err(error) => refused(tag, path, error, report),
         }
     }
-    rule
+    Some(rule)
 }
 
-fn clearing(mut rule: Rule, draft: &RuleDraft, path: &At<Pattern>, report: &mut Report<'_>) -> Rule {
+fn clearing(mut rule: Rule, draft: &RuleDraft, path: &At<Pattern>, report: &mut Report<'_>) -> Option<Rule> {
     for (method, targets) in &draft.invalidate {
         let mut usable = Vec::with_capacity(targets.len());
         for target in targets {
@@ -216,11 +215,9 @@ fn clearing(mut rule: Rule, draft: &RuleDraft, path: &At<Pattern>, report: &mut 
                 Err(error) => refused(at, path, error, report),
             }
         }
-        if let Ok(more) = rule.clone().invalidates_targets(method.as_str(), usable) {
-            rule = more;
-        }
+        rule = rule.invalidates_targets(method.as_str(), usable).ok()?;
     }
-    rule
+    Some(rule)
 }
 
 /// A tag or a target that the route cannot use.
@@ -228,7 +225,7 @@ fn refused(at: &At<String>, path: &At<Pattern>, error: RouteError, report: &mut 
     let pattern = &path.value;
     match error {
         RouteError::Unbound { name, .. } => {
-            let place = report.source().part(at.place, &format!("{{{name}}}"));
+            let place = report.part(at.place, &format!("{{{name}}}"));
             let bound: Vec<_> = pattern.params().map(|param| format!("`{{{param}}}`")).collect();
             let hint = match spelling::nearest(&name, pattern.params()) {
                 Some(meant) => format!("did you mean `{{{meant}}}`?"),

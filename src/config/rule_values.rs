@@ -15,9 +15,15 @@ use super::yaml::{Kind, Node};
 use crate::policy::StoreStatus;
 use crate::route::{Caching, Pattern, RouteError};
 
+/// The routes become a tree as deep as the longest path.
+const MAX_PATH: usize = 1024;
+
 /// A path pattern.
 pub(super) fn path(reader: &mut Reader<'_>, node: &Node) -> Option<At<Pattern>> {
     reader.placed(node, |text| {
+        if text.len() > MAX_PATH {
+            return Err(Fault::new("is too long", format!("a path here has at most {MAX_PATH} characters")));
+        }
         Pattern::parse(text).map_err(|error| {
             let why = if let RouteError::Pattern { why, .. } = error { why } else { "write /api/users/{id}" };
             let rooted = format!("/{text}");

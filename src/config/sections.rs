@@ -143,6 +143,9 @@ pub(super) const ADMIN: &[Field<AdminDraft>] = &[
     }),
 ];
 
+/// More names for lifetimes than this help nobody.
+const MAX_CLASSES: usize = 100;
+
 /// `off`, `false`, or a mapping.
 fn memory(reader: &mut Reader<'_>, node: &Node) -> Option<MemoryDraft> {
     let mut draft = MemoryDraft::default();
@@ -162,7 +165,12 @@ fn memory(reader: &mut Reader<'_>, node: &Node) -> Option<MemoryDraft> {
 
 fn classes(reader: &mut Reader<'_>, node: &Node) -> Vec<(String, Duration)> {
     let mut classes = Vec::new();
-    for (name, pair) in reader.entries(node).unwrap_or_default() {
+    let entries = reader.entries(node).unwrap_or_default();
+    if entries.len() > MAX_CLASSES {
+        reader.report.error(node.place, "too many classes", format!("at most {MAX_CLASSES}"));
+        return classes;
+    }
+    for (name, pair) in entries {
         let is_name = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
         if !name.bytes().all(is_name) || !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
             let hint = "letters, digits, `_` and `-`, a letter first, as in `very_long`";

@@ -20,7 +20,7 @@ const MAX_NODES: usize = 100_000;
 pub(super) struct Node {
     pub(super) place: Place,
     pub(super) kind: Kind,
-    /// Nodes in it, itself included.
+    /// Nodes in it, itself included, long texts several times.
     size: usize,
     /// Levels in it, its own included.
     height: usize,
@@ -178,12 +178,12 @@ impl Builder<'_, '_> {
     fn not_expanded(&mut self, whole: Place, error: &ExpandError) {
         match error {
             ExpandError::Unset { name } => {
-                let place = self.report.source().part(whole, &format!("${{{name}}}"));
+                let place = self.report.part(whole, &format!("${{{name}}}"));
                 let message = format!("the environment variable `{name}` is not set");
                 self.report.error(place, message, format!("set it, or give a default: `${{{name}:-default}}`"));
             }
             ExpandError::Syntax { part } => {
-                let place = self.report.source().part(whole, part);
+                let place = self.report.part(whole, part);
                 let hint = "write `${NAME}` or `${NAME:-default}`; a literal `${` is `$${`";
                 self.report.error(place, "`${` does not begin the name of an environment variable", hint);
             }
@@ -238,7 +238,7 @@ impl Builder<'_, '_> {
             return fault("nested too deeply", "no field lies deeper than a few levels");
         }
         if self.nodes > MAX_NODES {
-            return fault("too many values", "at most 100000, every alias counted in full");
+            return fault("too many values", "at most 100000, with every alias counted in full");
         }
         Ok(())
     }
@@ -246,7 +246,9 @@ impl Builder<'_, '_> {
 
 impl Node {
     fn leaf(place: Place, kind: Kind) -> Rc<Self> {
-        Rc::new(Self { place, kind, size: 1, height: 1 })
+        // A long text counts for several, or an alias could repeat it at no cost.
+        let size = if let Kind::Scalar(text) = &kind { 1 + text.value.len() / 16 } else { 1 };
+        Rc::new(Self { place, kind, size, height: 1 })
     }
 
     /// Whether the node is this text.

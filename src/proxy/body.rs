@@ -4,13 +4,15 @@ use std::error::Error;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
+
+use super::expect::{Gate, Latch};
 
 pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -23,7 +25,7 @@ pub struct Body(Kind);
 
 #[derive(Debug)]
 enum Kind {
-    Upstream(Incoming),
+    Upstream { body: Incoming, _latch: Option<Latch> },
     Own(Option<Bytes>),
 }
 
@@ -31,7 +33,7 @@ enum Kind {
 #[derive(Debug)]
 pub(super) enum Upload {
     Empty,
-    Stream { inner: UnsyncBoxBody<Bytes, BoxError>, progress: Progress },
+    Stream { inner: UnsyncBoxBody<Bytes, BoxError>, progress: Progress, gate: Option<Gate> },
 }
 
 /// How far a request's body has come, counted in frames. What waits for the answer looks here to tell an upstream that
@@ -40,8 +42,8 @@ pub(super) enum Upload {
 pub(super) struct Progress(Arc<AtomicU64>);
 
 impl Body {
-    pub(super) fn upstream(body: Incoming) -> Self {
-        Self(Kind::Upstream(body))
+    pub(super) fn upstream(body: Incoming, latch: Option<Latch>) -> Self {
+        Self(Kind::Upstream { body, _latch: latch })
     }
 
     pub(super) fn own(words: Bytes) -> Self {
@@ -59,21 +61,21 @@ impl http_body::Body for Body {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         match &mut self.get_mut().0 {
-            Kind::Upstream(body) => Pin::new(body).poll_frame(cx),
+            Kind::Upstream { body, .. } => Pin::new(body).poll_frame(cx),
             Kind::Own(words) => Poll::Ready(words.take().map(|words| Ok(Frame::data(words)))),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
-            Kind::Upstream(body) => body.is_end_stream(),
+            Kind::Upstream { body, .. } => body.is_end_stream(),
             Kind::Own(words) => words.is_none(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Kind::Upstream(body) => body.size_hint(),
+            Kind::Upstream { body, .. } => body.size_hint(),
             Kind::Own(words) => SizeHint::with_exact(words.as_ref().map_or(0, |words| words.len() as u64)),
         }
     }
@@ -88,7 +90,14 @@ impl Upload {
         if body.is_end_stream() {
             return Self::Empty;
         }
-        Self::Stream { inner: body.map_err(Into::into).boxed_unsync(), progress: Progress::default() }
+        Self::Stream { inner: body.map_err(Into::into).boxed_unsync(), progress: Progress::default(), gate: None }
+    }
+
+    /// Keeps the body back until the gate opens.
+    pub(super) fn put_behind(&mut self, shut: Gate) {
+        if let Self::Stream { gate, .. } = self {
+            *gate = Some(shut);
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -110,7 +119,10 @@ impl http_body::Body for Upload {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
-            Self::Stream { inner, progress } => {
+            Self::Stream { inner, progress, gate } => {
+                if let Some(gate) = gate {
+                    ready!(gate.poll_open(cx))?;
+                }
                 let polled = Pin::new(inner).poll_frame(cx);
                 if polled.is_ready() {
                     progress.advance();

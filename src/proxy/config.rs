@@ -16,6 +16,7 @@ pub struct ProxyConfig {
     pub(super) trusted_proxies: Vec<Network>,
     pub(super) connect_timeout: Duration,
     pub(super) response_timeout: Duration,
+    pub(super) continue_timeout: Duration,
     pub(super) idle_timeout: Duration,
     pub(super) max_idle: usize,
     pub(super) http2: bool,
@@ -68,6 +69,7 @@ impl ProxyConfig {
             trusted_proxies: Vec::new(),
             connect_timeout: Duration::from_secs(1),
             response_timeout: Duration::from_secs(30),
+            continue_timeout: Duration::from_secs(1),
             idle_timeout: Duration::from_secs(4),
             max_idle: 256,
             http2: false,
@@ -102,6 +104,14 @@ impl ProxyConfig {
     #[must_use]
     pub fn response_timeout(mut self, timeout: Duration) -> Self {
         self.response_timeout = timeout;
+        self
+    }
+
+    /// How long the upstream may take to ask for a body whose client waits to be asked (`Expect: 100-continue`); then it
+    /// is sent unasked. 1 s.
+    #[must_use]
+    pub fn continue_timeout(mut self, timeout: Duration) -> Self {
+        self.continue_timeout = timeout;
         self
     }
 

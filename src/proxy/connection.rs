@@ -13,13 +13,14 @@ use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use pin_project_lite::pin_project;
 use tokio::net::TcpStream;
-use tokio::sync::futures::OwnedNotified;
 use tower::util::{Oneshot, ServiceExt};
 use tower_service::Service;
 
+use super::aside::Aside;
 use super::body::BoxError;
 use super::drain::{Guard, Phase};
 use super::listen::{ClientAddr, Limits};
+use super::patience::Patience;
 
 /// How connections are served.
 #[derive(Clone, Debug)]
@@ -44,22 +45,21 @@ struct Entrance<S> {
     service: S,
     client: ClientAddr,
     guard: Guard,
+    /// Hears of the first request, where nobody else does.
+    first: Option<Patience>,
 }
 
 pin_project! {
-    /// Drives a connection and tells it when to finish.
-    ///
-    /// The signal is polled once for every phase, so that a request costs one load of an atomic: the task's waker stays
-    /// registered, since nothing but its own task ever polls a connection.
-    struct Attended<C, F> {
+    /// Drives a connection, tells it when to finish, and knows when it is over.
+    struct Attended<C, F, D, E> {
         #[pin]
         connection: C,
         finish: F,
+        finishing: bool,
         #[pin]
-        signal: OwnedNotified,
-        listening: bool,
-        seen: Phase,
-        guard: Guard,
+        draining: Aside<D>,
+        #[pin]
+        over: Aside<E>,
     }
 }
 
@@ -67,7 +67,6 @@ impl Protocols {
     pub(super) fn new(limits: &Limits) -> Self {
         let mut http1 = http1::Builder::new();
         http1
-            .timer(TokioTimer::new())
             .header_read_timeout(limits.head_timeout)
             .max_header_size(limits.head_bytes)
             .max_buf_size(limits.head_bytes.max(64 * 1024))
@@ -101,18 +100,34 @@ impl Protocols {
             opening = tokio::time::timeout(self.head_timeout, opening(&stream)) => opening,
             () = guard.watch().reaches(Phase::Draining) => return,
         };
-        let entrance = Entrance { service, client: ClientAddr(peer), guard: guard.clone() };
+        let client = ClientAddr(peer);
         let io = TokioIo::new(stream);
         match opening {
             Ok(Ok(Opening::Http1)) => {
-                let connection = self.http1.serve_connection(io, entrance).with_upgrades();
-                attend(connection, |connection| connection.graceful_shutdown(), guard).await;
+                let patience = Patience::new();
+                let entrance = Entrance { service, client, guard: guard.clone(), first: None };
+                let http1 = self.http1.clone().timer(patience.clone()).serve_connection(io, entrance).with_upgrades();
+                attend(http1, |http1| http1.graceful_shutdown(), self.over(&guard, patience), guard).await;
             }
             Ok(Ok(Opening::Http2)) => {
-                let connection = self.http2.serve_connection(io, entrance);
-                attend(connection, |connection| connection.graceful_shutdown(), guard).await;
+                // HTTP/2 has a timeout of its own only once both sides have greeted.
+                let patience = Patience::waiting();
+                let entrance = Entrance { service, client, guard: guard.clone(), first: Some(patience.clone()) };
+                let http2 = self.http2.serve_connection(io, entrance);
+                attend(http2, |http2| http2.graceful_shutdown(), self.over(&guard, patience), guard).await;
             }
             Ok(Ok(Opening::Undecided | Opening::Nothing) | Err(_)) | Err(_) => {}
+        }
+    }
+
+    /// Ends when a connection is to be dropped as it stands.
+    fn over(&self, guard: &Guard, patience: Patience) -> impl Future<Output = ()> + use<> {
+        let (guard, timeout) = (guard.clone(), self.head_timeout);
+        async move {
+            tokio::select! {
+                () = guard.cut() => {}
+                () = patience.lost(timeout) => tracing::debug!("no request came in time"),
+            }
         }
     }
 }
@@ -153,6 +168,9 @@ where
     type Future = Oneshot<S, Request<Incoming>>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        if let Some(first) = &self.first {
+            first.heard();
+        }
         let upgrade = request.headers().contains_key(UPGRADE);
         let extensions = request.extensions_mut();
         extensions.insert(self.client);
@@ -163,40 +181,31 @@ where
     }
 }
 
-async fn attend<C>(connection: C, finish: impl Fn(Pin<&mut C>), guard: Guard)
+async fn attend<C>(connection: C, finish: impl Fn(Pin<&mut C>), over: impl Future<Output = ()>, guard: Guard)
 where
     C: Future<Output = hyper::Result<()>>,
 {
-    let signal = guard.watch().changed();
-    Attended { connection, finish, signal, listening: false, seen: Phase::Open, guard }.await;
+    let draining = Aside::new(guard.watch().reaches(Phase::Draining));
+    Attended { connection, finish, finishing: false, draining, over: Aside::new(over) }.await;
 }
 
-impl<C, F> Future for Attended<C, F>
+impl<C, F, D, E> Future for Attended<C, F, D, E>
 where
     C: Future<Output = hyper::Result<()>>,
     F: Fn(Pin<&mut C>),
+    D: Future<Output = ()>,
+    E: Future<Output = ()>,
 {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
-        loop {
-            let phase = this.guard.watch().phase();
-            if phase != *this.seen {
-                match phase {
-                    Phase::Cut => return Poll::Ready(()),
-                    Phase::Draining => (this.finish)(this.connection.as_mut()),
-                    Phase::Open => {}
-                }
-                *this.seen = phase;
-            } else if *this.listening {
-                break;
-            } else if this.signal.as_mut().poll(cx).is_pending() {
-                *this.listening = true;
-                continue;
-            }
-            this.signal.set(this.guard.watch().changed());
-            *this.listening = false;
+        if this.over.has_ended(cx) {
+            return Poll::Ready(());
+        }
+        if !*this.finishing && this.draining.has_ended(cx) {
+            *this.finishing = true;
+            (this.finish)(this.connection.as_mut());
         }
         this.connection.poll(cx).map(|ended| {
             if let Err(error) = ended {

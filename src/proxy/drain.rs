@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use tokio::sync::futures::OwnedNotified;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 /// Where a server stands in its life.
@@ -40,12 +39,12 @@ pub(super) struct Guard {
 #[derive(Debug)]
 struct Shared {
     phase: AtomicU8,
-    changed: Arc<Notify>,
+    changed: Notify,
 }
 
 impl Drain {
     pub(super) fn new(places: u32) -> Self {
-        let shared = Shared { phase: AtomicU8::new(Phase::Open as u8), changed: Arc::default() };
+        let shared = Shared { phase: AtomicU8::new(Phase::Open as u8), changed: Notify::new() };
         Self { watch: Watch(Arc::new(shared)), places: Arc::new(Semaphore::new(places as usize)), total: places }
     }
 
@@ -101,15 +100,11 @@ impl Watch {
         }
     }
 
-    /// Ends at the next change. A change between this call and the first poll is not missed.
-    pub(super) fn changed(&self) -> OwnedNotified {
-        Arc::clone(&self.0.changed).notified_owned()
-    }
-
     /// Waits until this phase, or a later one.
     pub(super) async fn reaches(&self, phase: Phase) {
         loop {
-            let changed = self.changed();
+            // Made before the phase is read: it hears of every change from here on.
+            let changed = self.0.changed.notified();
             if self.phase() >= phase {
                 return;
             }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE, VIA,
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::uri::{PathAndQuery, Scheme};
 use http::{Extensions, Method, StatusCode, Uri, Version, request, response};
@@ -76,6 +76,10 @@ pub(super) fn request(
         _ => {}
     }
     frame(&parts.method, headers, has_body, rules);
+    if parts.version == Version::HTTP_10 {
+        // An expectation from HTTP/1.0 is none (RFC 9110 §10.1.1).
+        headers.remove(EXPECT);
+    }
     host(&parts.uri, headers, rules);
     headers.append(VIA, via(parts.version));
     forwarded(headers, client, &rules.trusted);
@@ -199,4 +203,128 @@ fn is_close_delimited(parts: &response::Parts, method: &Method) -> bool {
 fn tokens<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h [u8]> {
     let lines = headers.get_all(name).into_iter();
     lines.flat_map(|line| line.as_bytes().split(|&b| b == b',')).map(<[u8]>::trim_ascii).filter(|t| !t.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{Request, Response};
+
+    use super::*;
+
+    fn rules(upstream: &str) -> Rules {
+        Rules::new(&ProxyConfig::new(upstream.parse().unwrap()).unwrap())
+    }
+
+    fn sent(request: http::request::Builder, has_body: bool, rules: &Rules) -> (request::Parts, Exchange) {
+        let (mut parts, ()) = request.body(()).unwrap().into_parts();
+        let exchange = super::request(&mut parts, has_body, Some("192.0.2.1".parse().unwrap()), rules).unwrap();
+        (parts, exchange)
+    }
+
+    #[test]
+    fn a_target_keeps_its_bytes_behind_the_upstreams_path() {
+        for (upstream, target, sent_to) in [
+            ("http://up:9", "/", "http://up:9/"),
+            ("http://up", "/a%2f%2E%2e//b;c?d=%20&&e", "http://up/a%2f%2E%2e//b;c?d=%20&&e"),
+            ("http://up/", "/a?", "http://up/a?"),
+            ("http://up/v1", "/a", "http://up/v1/a"),
+            ("http://up/v1/", "//a", "http://up/v1//a"),
+            ("http://up/v1", "http://client/a?b", "http://up/v1/a?b"),
+        ] {
+            let (parts, _) = sent(Request::get(target), false, &rules(upstream));
+            assert_eq!(parts.uri.to_string(), sent_to, "{target}");
+            assert_eq!(parts.headers[HOST], parts.uri.authority().unwrap().as_str());
+        }
+    }
+
+    #[test]
+    fn an_upgrade_is_asked_for_in_two_fields_by_http_1_1_without_a_body() {
+        for (version, connection, upgrade, has_body, exchange) in [
+            (Version::HTTP_11, "Upgrade", "websocket", false, Exchange::Upgrade),
+            (Version::HTTP_11, "keep-alive, upgrade", "a/1, b", false, Exchange::Upgrade),
+            (Version::HTTP_11, "keep-alive", "websocket", false, Exchange::Plain),
+            (Version::HTTP_11, "upgrade", "h2c", false, Exchange::Plain),
+            (Version::HTTP_11, "upgrade", "websocket, H2C", false, Exchange::Plain),
+            (Version::HTTP_11, "upgrade", "", false, Exchange::Plain),
+            (Version::HTTP_11, "upgrade", "websocket", true, Exchange::Plain),
+            (Version::HTTP_10, "upgrade", "websocket", false, Exchange::Plain),
+        ] {
+            let request = Request::get("/").version(version).header(CONNECTION, connection).header(UPGRADE, upgrade);
+            let (parts, found) = sent(request, has_body, &rules("http://up"));
+            assert_eq!(found, exchange, "{version:?} {connection} {upgrade} {has_body}");
+            assert_eq!(parts.headers.contains_key(UPGRADE), exchange == Exchange::Upgrade);
+        }
+    }
+
+    #[test]
+    fn http_2_has_no_fields_of_a_connection() {
+        let config = ProxyConfig::new("http://up".parse().unwrap()).unwrap().http2(true);
+        let request = Request::get("/").header(TE, "trailers").header(CONNECTION, "upgrade").header(UPGRADE, "x");
+        let (parts, exchange) = sent(request, true, &Rules::new(&config));
+        assert_eq!((exchange, parts.version), (Exchange::Plain, Version::HTTP_2));
+        assert_eq!(parts.headers[TE], "trailers");
+        for field in [CONNECTION, UPGRADE, TRANSFER_ENCODING] {
+            assert!(!parts.headers.contains_key(&field), "{field}");
+        }
+    }
+
+    #[test]
+    fn a_version_is_named_as_it_was_received() {
+        for (version, name) in
+            [(Version::HTTP_10, "1.0 larder"), (Version::HTTP_11, "1.1 larder"), (Version::HTTP_2, "2 larder")]
+        {
+            let (parts, _) = sent(Request::get("http://a/").version(version), false, &rules("http://up"));
+            assert_eq!((&parts.headers[VIA], parts.version), (&HeaderValue::from_static(name), Version::HTTP_11));
+        }
+    }
+
+    #[test]
+    fn what_nobody_vouches_for_is_not_passed_on() {
+        let request = Request::get("/").header(&X_FORWARDED_FOR, "203.0.113.7").header(&X_FORWARDED_PROTO, "https");
+        let (mut parts, ()) = request.body(()).unwrap().into_parts();
+        super::request(&mut parts, false, None, &rules("http://up")).unwrap();
+        assert!(!parts.headers.contains_key(&X_FORWARDED_FOR));
+        assert_eq!(parts.headers[&X_FORWARDED_PROTO], "http");
+    }
+
+    #[test]
+    fn a_mapped_address_is_named_by_its_own_name() {
+        let mut headers = HeaderMap::new();
+        forwarded(&mut headers, Some("::ffff:192.0.2.1".parse().unwrap()), &[]);
+        assert_eq!(headers[&X_FORWARDED_FOR], "192.0.2.1");
+    }
+
+    #[test]
+    fn only_a_body_without_length_and_chunks_ends_with_its_connection() {
+        for (version, method, status, fields, close_delimited) in [
+            (Version::HTTP_11, Method::GET, 200, &[][..], true),
+            (Version::HTTP_10, Method::GET, 200, &[], true),
+            (Version::HTTP_11, Method::GET, 200, &[("transfer-encoding", "gzip")], true),
+            (Version::HTTP_11, Method::GET, 200, &[("transfer-encoding", "gzip"), ("content-length", "1")], true),
+            (Version::HTTP_11, Method::GET, 200, &[("transfer-encoding", "gzip, Chunked")], false),
+            (Version::HTTP_11, Method::GET, 200, &[("content-length", "1")], false),
+            (Version::HTTP_2, Method::GET, 200, &[], false),
+            (Version::HTTP_11, Method::HEAD, 200, &[], false),
+            (Version::HTTP_11, Method::GET, 204, &[], false),
+            (Version::HTTP_11, Method::GET, 304, &[], false),
+        ] {
+            let mut response = Response::builder().version(version).status(status);
+            for (name, value) in fields {
+                response = response.header(*name, *value);
+            }
+            let (mut parts, ()) = response.body(()).unwrap().into_parts();
+            super::response(&mut parts, &method);
+            let found = parts.extensions.get::<CloseDelimited>().is_some();
+            assert_eq!(found, close_delimited, "{version:?} {method} {status} {fields:?}");
+            assert!(!parts.headers.contains_key(TRANSFER_ENCODING));
+        }
+    }
+
+    #[test]
+    fn a_length_beside_chunks_does_not_count() {
+        let response = Response::builder().header(TRANSFER_ENCODING, "chunked").header(CONTENT_LENGTH, "3");
+        let (mut parts, ()) = response.body(()).unwrap().into_parts();
+        super::response(&mut parts, &Method::GET);
+        assert!(!parts.headers.contains_key(CONTENT_LENGTH));
+    }
 }

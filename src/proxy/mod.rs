@@ -18,16 +18,19 @@
 //! ```
 
 mod answer;
+mod aside;
 mod body;
 mod config;
 mod connect;
 mod connection;
 mod drain;
 mod edge;
+mod expect;
 mod fault;
 mod forward;
 mod listen;
 mod network;
+mod patience;
 mod service;
 mod tunnel;
 

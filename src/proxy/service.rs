@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode, request};
+use http::{Method, Request, Response, StatusCode, Version, request};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::client::legacy::Client;
@@ -20,6 +20,7 @@ use super::body::{Body, BoxError, Progress, Upload};
 use super::config::ProxyConfig;
 use super::connect::{Connector, Used};
 use super::drain::Guard;
+use super::expect::{self, Latch};
 use super::fault::Failure;
 use super::forward::{self, BadTarget, Exchange, Rules};
 use super::listen::ClientAddr;
@@ -40,6 +41,13 @@ struct Inner {
     fresh: Client<Connector, Upload>,
     rules: Rules,
     response_timeout: Duration,
+    continue_timeout: Duration,
+}
+
+/// An answer of the upstream, and what keeps an unread request behind it.
+struct Answered {
+    response: Response<Incoming>,
+    latch: Option<Latch>,
 }
 
 /// The answer to a request, on its way. Dropping it abandons the request.
@@ -69,6 +77,7 @@ impl Proxy {
             fresh: client(0),
             rules: Rules::new(&config),
             response_timeout: config.response_timeout,
+            continue_timeout: config.continue_timeout,
         }))
     }
 }
@@ -106,21 +115,23 @@ impl Inner {
             }
         };
         let method = parts.method.clone();
-        let response = match self.send(parts, body).await {
-            Ok(response) => response,
+        let answered = match self.send(parts, body).await {
+            Ok(answered) => answered,
             Err(failure) => return failure.answer(),
         };
-        match (response.status(), exchange, upgrade) {
-            (StatusCode::SWITCHING_PROTOCOLS, Exchange::Upgrade, Some(client)) => switch(response, client, guard),
+        match (answered.response.status(), exchange, upgrade) {
+            (StatusCode::SWITCHING_PROTOCOLS, Exchange::Upgrade, Some(client)) => {
+                switch(answered.response, client, guard)
+            }
             // A switch that nobody asked for: what follows on that connection is not HTTP.
             (StatusCode::SWITCHING_PROTOCOLS, _, _) => Failure::Upstream(Reason::UpstreamGarbage).answer(),
-            _ => plain(response, &method),
+            _ => plain(answered, &method),
         }
     }
 
     /// Sends a request, and once more on a fresh connection when an idle one turned out dead and nothing can have
     /// happened because of it (RFC 9110 §9.2.2).
-    async fn send(&self, parts: request::Parts, body: Upload) -> Result<Response<Incoming>, Failure> {
+    async fn send(&self, parts: request::Parts, body: Upload) -> Result<Answered, Failure> {
         let again = Repeatable::of(&parts, &body);
         match (self.attempt(&self.client, Request::from_parts(parts, body)).await, again) {
             (Err(Failure::Idle), Some(Repeatable(parts))) => {
@@ -133,9 +144,10 @@ impl Inner {
     async fn attempt(
         &self,
         client: &Client<Connector, Upload>,
-        request: Request<Upload>,
-    ) -> Result<Response<Incoming>, Failure> {
+        mut request: Request<Upload>,
+    ) -> Result<Answered, Failure> {
         let progress = request.body().progress();
+        let latch = self.hold_back(&mut request);
         let answered = within(self.response_timeout, progress, client.request(request));
         let mut response = match answered.await {
             Some(Ok(response)) => response,
@@ -148,7 +160,15 @@ impl Inner {
         if let Some(used) = Used::take(response.extensions_mut()) {
             used.mark();
         }
-        Ok(response)
+        Ok(Answered { response, latch })
+    }
+
+    /// Keeps back a body for which the client waits to be asked. HTTP/2 does not tell of interim answers.
+    fn hold_back(&self, request: &mut Request<Upload>) -> Option<Latch> {
+        let waits = request.version() == Version::HTTP_11 && expect::is_expected(request.headers());
+        let (gate, latch) = waits.then(|| expect::gate(request, self.continue_timeout))?;
+        request.body_mut().put_behind(gate);
+        Some(latch)
     }
 }
 
@@ -165,10 +185,10 @@ async fn within<T>(timeout: Duration, progress: Option<Progress>, answer: impl F
     }
 }
 
-fn plain(response: Response<Incoming>, method: &Method) -> Response<Body> {
-    let (mut parts, body) = response.into_parts();
+fn plain(answered: Answered, method: &Method) -> Response<Body> {
+    let (mut parts, body) = answered.response.into_parts();
     forward::response(&mut parts, method);
-    Response::from_parts(parts, Body::upstream(body))
+    Response::from_parts(parts, Body::upstream(body, answered.latch))
 }
 
 fn switch(mut response: Response<Incoming>, client: OnUpgrade, guard: Option<Guard>) -> Response<Body> {

@@ -11,6 +11,8 @@
 #[cfg(feature = "memory")]
 mod memory;
 #[cfg(feature = "redis")]
+mod redis;
+#[cfg(feature = "redis")]
 pub mod wire;
 
 use std::fmt;
@@ -28,6 +30,8 @@ use crate::key::Key;
 
 #[cfg(feature = "memory")]
 pub use memory::MemoryStore;
+#[cfg(feature = "redis")]
+pub use redis::{RedisConfig, RedisConfigError, RedisStore};
 
 pub use crate::key::VariantId;
 

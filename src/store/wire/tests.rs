@@ -107,30 +107,3 @@ proptest! {
         assert_eq!(decode(encode(&entry)).unwrap().body(), &body);
     }
 }
-
-/// Prints what decoding costs; run by hand with `--release --ignored --nocapture`.
-#[test]
-#[ignore = "a measurement"]
-#[expect(clippy::disallowed_methods, reason = "measures time")]
-fn decoding_a_kibibyte() {
-    let entry = Entry::new(sample().meta().clone(), sample().headers(), Bytes::from(vec![7; 1024]));
-    let (bytes, key) = (encode(&entry), entry.meta().key.clone());
-    let start = std::time::Instant::now();
-    for _ in 0..1_000_000 {
-        std::hint::black_box(decode_for(std::hint::black_box(bytes.clone()), &key).unwrap());
-    }
-    println!("decode: {} ns", start.elapsed().as_nanos() / 1_000_000);
-    let start = std::time::Instant::now();
-    for _ in 0..1_000_000 {
-        std::hint::black_box(encode(std::hint::black_box(&entry)));
-    }
-    println!("encode: {} ns", start.elapsed().as_nanos() / 1_000_000);
-}
-
-/// Writes the golden file of a new version; never run for a version that was released.
-#[test]
-#[ignore = "writes the golden file"]
-fn write_golden() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/entry-v1.bin");
-    std::fs::write(path, encode(&sample())).unwrap();
-}

@@ -1,0 +1,182 @@
+//! The edge as a service around another.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::header::{ALLOW, HOST, HeaderValue};
+use http::{Request, Response, Uri, request};
+use http_body::{Frame, SizeHint};
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use super::check::{EdgeError, EdgeRules, check};
+use crate::policy::strip_nominated;
+use crate::proxy::answer::answer;
+
+/// Turns requests away at the edge and hands the others on in one form: origin-form target, one `Host`, no field that
+/// `Connection` would take away further on.
+#[derive(Clone, Debug)]
+pub struct Edge<S> {
+    inner: S,
+    rules: Arc<EdgeRules>,
+}
+
+/// Brings a request that passed into the form in which it is keyed and forwarded.
+fn settle(parts: &mut request::Parts) {
+    strip_nominated(&mut parts.headers);
+    let Some(authority) = parts.uri.authority() else { return };
+    if let Ok(host) = HeaderValue::from_str(authority.as_str()) {
+        parts.headers.insert(HOST, host);
+    }
+    let path = parts.uri.path_and_query().cloned();
+    let mut origin = http::uri::Parts::default();
+    origin.path_and_query = path;
+    if let Ok(origin) = Uri::from_parts(origin) {
+        parts.uri = origin;
+    }
+}
+
+impl<S> Edge<S> {
+    /// Stands before a service.
+    pub fn new(inner: S, rules: EdgeRules) -> Self {
+        Self { inner, rules: Arc::new(rules) }
+    }
+}
+
+impl<S, B, R> Service<Request<B>> for Edge<S>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+{
+    type Response = Response<EdgeBody<R>>;
+    type Error = S::Error;
+    type Future = EdgeFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let (mut parts, body) = request.into_parts();
+        match check(&parts, &self.rules) {
+            Ok(()) => {
+                settle(&mut parts);
+                EdgeFuture::passed(self.inner.call(Request::from_parts(parts, body)))
+            }
+            Err(error) => EdgeFuture::turned_away(error),
+        }
+    }
+}
+
+pin_project! {
+    /// The answer to a request that came to the edge.
+    #[derive(Debug)]
+    pub struct EdgeFuture<F> {
+        #[pin]
+        state: Passage<F>,
+    }
+}
+
+pin_project! {
+    #[derive(Debug)]
+    #[project = PassageProjection]
+    enum Passage<F> {
+        Passed { #[pin] inner: F },
+        TurnedAway { why: EdgeError },
+    }
+}
+
+pin_project! {
+    /// The body of an answer: the inner service's, or the edge's own.
+    #[derive(Debug)]
+    pub struct EdgeBody<B> {
+        #[pin]
+        inner: Option<B>,
+        own: Option<Bytes>,
+    }
+}
+
+impl<F> EdgeFuture<F> {
+    fn passed(inner: F) -> Self {
+        Self { state: Passage::Passed { inner } }
+    }
+
+    fn turned_away(why: EdgeError) -> Self {
+        Self { state: Passage::TurnedAway { why } }
+    }
+}
+
+impl<F, R, E> Future for EdgeFuture<F>
+where
+    F: Future<Output = Result<Response<R>, E>>,
+{
+    type Output = Result<Response<EdgeBody<R>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().state.project() {
+            PassageProjection::Passed { inner } => {
+                let response = ready!(inner.poll(cx))?;
+                Poll::Ready(Ok(response.map(|body| EdgeBody { inner: Some(body), own: None })))
+            }
+            PassageProjection::TurnedAway { why } => {
+                let own = |words| EdgeBody { inner: None, own: Some(words) };
+                let mut response = answer(why.status(), why.token(), why.sentence(), own);
+                if *why == EdgeError::Method {
+                    let methods = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+                    response.headers_mut().insert(ALLOW, methods);
+                }
+                Poll::Ready(Ok(response))
+            }
+        }
+    }
+}
+
+impl<B: http_body::Body<Data = Bytes>> http_body::Body for EdgeBody<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let this = self.project();
+        match this.inner.as_pin_mut() {
+            Some(inner) => inner.poll_frame(cx),
+            None => Poll::Ready(this.own.take().map(|words| Ok(Frame::data(words)))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.inner {
+            Some(inner) => inner.is_end_stream(),
+            None => self.own.is_none(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.inner {
+            Some(inner) => inner.size_hint(),
+            None => SizeHint::with_exact(self.own.as_ref().map_or(0, |words| words.len() as u64)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_goes_on_in_one_form() {
+        for (target, host, path) in
+            [("/a?b", "A:1", "/a?b"), ("http://a:1/a?b", "a:1", "/a?b"), ("http://a", "a", "/"), ("*", "a", "*")]
+        {
+            let mut request = Request::builder().uri(target).header("connection", "x-mine, upgrade");
+            if !target.starts_with("http") {
+                request = request.header("host", host);
+            }
+            let request = request.header("x-mine", "1").header("upgrade", "websocket").body(()).unwrap();
+            let (mut parts, ()) = request.into_parts();
+            settle(&mut parts);
+            assert_eq!((parts.uri.to_string().as_str(), &parts.headers[HOST]), (path, &HeaderValue::from_static(host)));
+            assert!(!parts.headers.contains_key("x-mine") && parts.headers.contains_key("upgrade"), "{target}");
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! The connections, and when not to use them.
+//!
+//! Commands share one connection, or two, and are bounded by permits of our own: the client's own bound leaves it dead
+//! once it was reached. Every command has a deadline, is tried once and fails at once while there is no connection.
+//! After a lost connection, or ten timeouts in a row, the link is *down*: calls fail without being sent until a probe
+//! is answered. A server that hangs is given new connections, since a hung one may block its whole task. When it is
+//! back the link *settles* for a second, in which invalidations are carried out and nothing is read, so that what
+//! other processes kept for it arrives first.
+
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use fred::clients::WithOptions;
+use fred::error::Error;
+use fred::prelude::{Client, ClientLike, ClusterInterface, EventInterface, FredResult, LuaInterface, Server, Value};
+use tokio::sync::Semaphore;
+use tokio::sync::broadcast::{Receiver, error::RecvError};
+
+use super::config::{RedisConfig, RedisConfigError};
+use super::connection::{Connection, builder, options};
+use super::fault::Fault;
+use super::scripts::Script;
+
+/// Timeouts in a row after which the server counts as hung. A Cluster is not given up for one node's connection errors
+/// before as many of them.
+const PATIENCE: u32 = 10;
+/// Commands in flight.
+const PERMITS: usize = 4096;
+/// How long nothing is read after an outage.
+const SETTLING: Duration = Duration::from_secs(1);
+
+/// Which connection a command takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// Small requests with small deadlines.
+    Read,
+    /// Everything that may be large or many.
+    Write,
+}
+
+/// Whether the server is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum State {
+    Up,
+    Settling,
+    Down,
+}
+
+/// The connections to one Redis.
+pub(super) struct Link {
+    lanes: Vec<Connection>,
+    state: AtomicU8,
+    failures: AtomicU32,
+    permits: Semaphore,
+    shown: String,
+    connect_timeout: Duration,
+    pub(super) read_timeout: Duration,
+    pub(super) write_timeout: Duration,
+    pub(super) clustered: bool,
+}
+
+impl Link {
+    /// Begins to connect and waits for the first connection, for `connect_timeout` at most. A server that is not there
+    /// is waited for in the background.
+    pub(super) async fn open(config: &RedisConfig) -> Result<Arc<Self>, RedisConfigError> {
+        let builder = builder(config)?;
+        let lanes = config.pool_size.clamp(1, 2);
+        let clustered = builder.get_config().is_some_and(|config| config.server.is_clustered());
+        let link = Arc::new(Self {
+            lanes: (0..lanes).map(|_| Connection::new(builder.clone())).collect::<Result<_, _>>()?,
+            state: AtomicU8::new(State::Down as u8),
+            failures: AtomicU32::new(0),
+            permits: Semaphore::new(PERMITS),
+            shown: config.shown_url(),
+            connect_timeout: config.connect_timeout,
+            read_timeout: config.read_timeout,
+            write_timeout: config.write_timeout,
+            clustered,
+        });
+        let first_contact = link.first_contact().await;
+        link.watch();
+        if let Err(why) = first_contact {
+            tracing::warn!(redis = %link.shown, %why, "Redis cannot be reached; serving without it until it can");
+            spawn(recover(Arc::downgrade(&link), false));
+        } else {
+            link.state.store(State::Up as u8, Ordering::Release);
+        }
+        Ok(link)
+    }
+
+    async fn first_contact(&self) -> Result<(), Arc<str>> {
+        let mut refused: Arc<str> = "no answer".into();
+        let deadline = tokio::time::Instant::now() + self.connect_timeout;
+        let mut errors = self.lane(Lane::Read).error_rx();
+        loop {
+            match self.probe(self.connect_timeout).await {
+                Ok(()) => return Ok(()),
+                Err(Fault::Down(why) | Fault::Refused(why)) => refused = why,
+                Err(Fault::Timeout) => {}
+            }
+            // A refused connection is reported at once; waiting for the rest of the time would not help.
+            if let Ok((error, _)) = errors.try_recv() {
+                return Err(error.details().into());
+            }
+            if tokio::time::Instant::now() >= deadline {
+                return Err(refused);
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// Whether the server is used.
+    pub(super) fn state(&self) -> State {
+        match self.state.load(Ordering::Acquire) {
+            0 => State::Up,
+            1 => State::Settling,
+            _ => State::Down,
+        }
+    }
+
+    /// Sends what `work` makes of a client and waits for the answer.
+    pub(super) async fn call<T, W, F>(self: &Arc<Self>, lane: Lane, limit: Duration, work: W) -> Result<T, Fault>
+    where
+        W: FnOnce(WithOptions<Client>) -> F,
+        F: Future<Output = FredResult<T>>,
+    {
+        self.call_node(lane, limit, None, work).await
+    }
+
+    /// The same for one node of a Cluster.
+    pub(super) async fn call_node<T, W, F>(
+        self: &Arc<Self>,
+        lane: Lane,
+        limit: Duration,
+        node: Option<Server>,
+        work: W,
+    ) -> Result<T, Fault>
+    where
+        W: FnOnce(WithOptions<Client>) -> F,
+        F: Future<Output = FredResult<T>>,
+    {
+        if self.state() == State::Down {
+            return Err(Fault::Down("waiting for Redis to come back".into()));
+        }
+        let Ok(_permit) = self.permits.try_acquire() else {
+            return Err(Fault::Refused("too many commands in flight".into()));
+        };
+        let client = self.lane(lane).with_options(&options(limit, node));
+        match work(client).await {
+            Ok(answer) => {
+                self.failures.store(0, Ordering::Relaxed);
+                Ok(answer)
+            }
+            Err(error) => {
+                let fault = Fault::from(error);
+                self.note(&fault);
+                Err(fault)
+            }
+        }
+    }
+
+    /// Runs a script on its key.
+    pub(super) async fn run(
+        self: &Arc<Self>,
+        lane: Lane,
+        limit: Duration,
+        script: &'static Script,
+        key: &str,
+        arguments: Vec<Value>,
+    ) -> Result<i64, Fault> {
+        let again = arguments.clone();
+        let first =
+            self.call(lane, limit, |client| async move { client.evalsha(script.sha1.as_str(), key, arguments).await });
+        match first.await {
+            // EVAL leaves the script with the server that lacked it.
+            Err(Fault::Refused(why)) if why.starts_with("NOSCRIPT") => {
+                self.call(lane, limit, |client| async move { client.eval(script.source, key, again).await }).await
+            }
+            answer => answer,
+        }
+    }
+
+    /// The servers that hold keys: every master of a Cluster, or just the one.
+    pub(super) fn nodes(&self) -> Vec<Option<Server>> {
+        if !self.clustered {
+            return vec![None];
+        }
+        let state = self.lane(Lane::Write).cached_cluster_state();
+        state.map(|state| state.unique_primary_nodes().into_iter().map(Some).collect()).unwrap_or_default()
+    }
+
+    fn lane(&self, lane: Lane) -> Arc<Client> {
+        let last = self.lanes.len() - 1;
+        let index = if lane == Lane::Read { 0 } else { last };
+        self.lanes[index].client()
+    }
+
+    /// Judges a failure: a lost connection or a row of timeouts takes the link down.
+    fn note(self: &Arc<Self>, fault: &Fault) {
+        let patience = match fault {
+            Fault::Refused(_) => return,
+            Fault::Down(_) if !self.clustered => 1,
+            Fault::Timeout | Fault::Down(_) => PATIENCE,
+        };
+        if self.failures.fetch_add(1, Ordering::Relaxed) + 1 < patience {
+            return;
+        }
+        let before = self.state.swap(State::Down as u8, Ordering::AcqRel);
+        if before == State::Up as u8 {
+            let why: &str = match fault {
+                Fault::Timeout => "it does not answer in time",
+                Fault::Down(why) | Fault::Refused(why) => why,
+            };
+            tracing::warn!(redis = %self.shown, why, "Redis is not used until it answers again");
+            spawn(recover(Arc::downgrade(self), *fault == Fault::Timeout));
+        }
+    }
+
+    async fn probe(&self, limit: Duration) -> Result<(), Fault> {
+        for connection in &self.lanes {
+            let client = connection.client().with_options(&options(limit, None));
+            client.ping::<()>(None).await.map_err(Fault::from)?;
+        }
+        Ok(())
+    }
+
+    fn renew(self: &Arc<Self>) {
+        for connection in &self.lanes {
+            connection.renew();
+        }
+        self.watch();
+    }
+
+    /// Hears of a lost connection from the client. A command that was written into it just before is not told: it
+    /// would take a whole deadline to find out.
+    fn watch(self: &Arc<Self>) {
+        for connection in &self.lanes {
+            spawn(watch(Arc::downgrade(self), connection.client().error_rx()));
+        }
+    }
+}
+
+/// Ends with the client it listens to.
+async fn watch(link: Weak<Link>, mut errors: Receiver<(Error, Option<Server>)>) {
+    loop {
+        match errors.recv().await {
+            Ok((error, _)) => match link.upgrade() {
+                Some(link) => link.note(&Fault::Down(error.details().into())),
+                None => return,
+            },
+            Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+/// Waits until the server answers, lets it settle, and puts the link back into use.
+async fn recover(link: Weak<Link>, hung: bool) {
+    const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+    let mut pause = Duration::from_millis(5);
+    let mut renew = hung;
+    loop {
+        let Some(link) = link.upgrade() else { return };
+        if std::mem::take(&mut renew) {
+            link.renew();
+        }
+        match link.probe(link.connect_timeout).await {
+            Ok(()) => {
+                link.failures.store(0, Ordering::Relaxed);
+                link.state.store(State::Settling as u8, Ordering::Release);
+                tokio::time::sleep(SETTLING).await;
+                let (settling, up) = (State::Settling as u8, State::Up as u8);
+                if link.state.compare_exchange(settling, up, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+                    tracing::info!(redis = %link.shown, "Redis is used again");
+                    return;
+                }
+                pause = Duration::from_millis(5);
+            }
+            Err(Fault::Timeout) => renew = true,
+            Err(_) => {}
+        }
+        drop(link);
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this file owns the task that waits for a lost server")]
+fn spawn(task: impl Future<Output = ()> + Send + 'static) {
+    tokio::spawn(task);
+}

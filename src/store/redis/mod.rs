@@ -1,0 +1,284 @@
+//! The shared store: Redis 6.2 or newer, or Valkey; standalone, Cluster or Sentinel.
+//!
+//! **One response is one hash**, `<prefix>:<key>`. Its root field `r` is the entry, or the list of `Vary` names when
+//! there are variants, each in a field `v:<digest>`; `l` is the lease while the key is being fetched. So one `DEL`, by
+//! anyone, removes all variants and ends the fill in flight. Beside them: `x`, when the entry is of no more use; `g`,
+//! the labels it is cleared by; `k`, the full key where the name is hashed; `o`, the variants from old to new. Every
+//! key has a time to live.
+//!
+//! **A fill is fenced by its lease.** The lease is taken before the fetch and stored entries need it; an invalidation
+//! deletes the record, lease and all, so what was fetched before it can no longer be stored. A node that misses while
+//! another holds the lease gets [`StoreError::Leased`]: it fetches for its client and stores nothing.
+//!
+//! **Invalidations find fills in flight by the same way as entries.** The key is noted in the indexes of its path, tags
+//! and category together with the lease, before the fetch may begin, so an invalidation by any of them deletes the
+//! lease too; a pattern, and everything, meets it in a scan. That is why no markers are left behind for fills to look
+//! up afterwards. The one exception is a tag that only the response names: clearing a tag leaves a short-lived note,
+//! and a store under such a tag looks for one that is younger than its lease.
+//!
+//! **An invalidation is never lost.** One that does not reach Redis, or is abandoned on its way, is kept; until it was
+//! carried out this process reads nothing from Redis and stores nothing in it.
+//!
+//! Indexes may name keys that are gone, never the other way round, unless the server evicts: see [`clear`].
+
+mod clear;
+mod config;
+mod connection;
+mod fault;
+mod gather;
+mod health;
+mod link;
+mod names;
+mod queue;
+mod record;
+mod scripts;
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+pub use self::config::{RedisConfig, RedisConfigError};
+
+use self::clear::Sweep;
+use self::fault::Fault;
+use self::health::Knowledge;
+use self::link::{Link, State};
+use self::names::Names;
+use self::queue::Queue;
+use crate::clock::Clock;
+use crate::invalidation::{Cleared, Selector};
+use crate::key::Key;
+use crate::store::{Fence, Found, Health, Labels, Lease, Put, Reply, Store, StoreError, Stored, VariantId};
+
+/// How long a count of everything is good for.
+const COUNT_FOR: Duration = Duration::from_secs(1);
+/// How long counting everything may take.
+const COUNT_WITHIN: Duration = Duration::from_secs(5);
+
+/// Entries in Redis.
+pub struct RedisStore(Arc<Redis>);
+
+struct Redis {
+    link: Arc<Link>,
+    names: Names,
+    clock: Clock,
+    queue: Queue,
+    draining: AtomicBool,
+    knowledge: Knowledge,
+    garbage: AtomicU64,
+    tokens: AtomicU64,
+    counted: Mutex<Option<(Instant, u64)>>,
+}
+
+impl RedisStore {
+    /// Connects. Waits for the first connection for `connect_timeout` at most; a server that is not there is waited for
+    /// in the background, and until it answers everything is a miss. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// [`RedisConfigError`] when the configuration cannot be used.
+    pub async fn connect(config: RedisConfig, clock: Clock) -> Result<Self, RedisConfigError> {
+        let link = Link::open(&config).await?;
+        let redis = Arc::new(Redis {
+            link,
+            names: Names::new(&config.key_prefix),
+            clock,
+            queue: Queue::default(),
+            draining: AtomicBool::new(false),
+            knowledge: Knowledge::default(),
+            garbage: AtomicU64::new(0),
+            tokens: AtomicU64::new(0),
+            counted: Mutex::default(),
+        });
+        if redis.link.state() == State::Up {
+            redis.look_around().await;
+        }
+        Ok(Self(redis))
+    }
+
+    /// How often something in Redis proved to be no entry and was removed.
+    pub fn garbage(&self) -> u64 {
+        self.0.garbage.load(Ordering::Relaxed)
+    }
+
+    fn redis(&self) -> Arc<Redis> {
+        Arc::clone(&self.0)
+    }
+
+    /// The refusal that needs no waiting.
+    fn down<T>(&self) -> Option<Reply<Result<T, StoreError>>> {
+        let down = self.0.link.state() == State::Down;
+        down.then(|| Reply::Now(Err(StoreError::Unavailable("waiting for Redis to come back".into()))))
+    }
+}
+
+impl Store for RedisStore {
+    fn get(&self, key: &Key) -> Reply<Result<Found, StoreError>> {
+        self.down().unwrap_or_else(|| Reply::Later(Box::pin(self.redis().get(key.clone()))))
+    }
+
+    fn get_variant(&self, key: &Key, variant: &VariantId) -> Reply<Result<Found, StoreError>> {
+        self.down().unwrap_or_else(|| Reply::Later(Box::pin(self.redis().get_variant(key.clone(), *variant))))
+    }
+
+    fn lease(&self, key: &Key, labels: &Labels, fence: &Arc<Fence>) -> Reply<Result<Lease, StoreError>> {
+        let lease = || self.redis().lease(key.clone(), labels.clone(), Arc::clone(fence));
+        self.down().unwrap_or_else(|| Reply::Later(Box::pin(lease())))
+    }
+
+    fn put(&self, lease: Lease, put: Put) -> Reply<Result<Stored, StoreError>> {
+        match self.down() {
+            Some(refusal) => refusal,
+            None => Reply::Later(Box::pin(self.redis().put(lease, put))),
+        }
+    }
+
+    fn release(&self, lease: Lease) -> Reply<()> {
+        let redis = self.redis();
+        Reply::Later(Box::pin(async move { redis.release(&lease).await }))
+    }
+
+    fn remove(&self, key: &Key) -> Reply<Result<(), StoreError>> {
+        let (redis, name) = (self.redis(), self.0.names.record(key));
+        Reply::Later(Box::pin(async move {
+            redis.drop_record(&name, "", true, redis.link.write_timeout).await?;
+            Ok(())
+        }))
+    }
+
+    fn invalidate(&self, selector: &Selector) -> Reply<Result<Cleared, StoreError>> {
+        let kept = Kept { redis: self.redis(), selector: Some(selector.clone()) };
+        Reply::Later(Box::pin(async move { Ok(kept.carry_out().await) }))
+    }
+
+    fn count(&self, selector: &Selector) -> Reply<Result<u64, StoreError>> {
+        let (redis, selector) = (self.redis(), selector.clone());
+        Reply::Later(Box::pin(async move { redis.count(&selector).await }))
+    }
+
+    fn health(&self) -> Reply<Health> {
+        Reply::Later(Box::pin(self.redis().health()))
+    }
+}
+
+impl Redis {
+    /// Whether records may be read and written: nothing waits to be carried out, and no outage has just ended.
+    async fn ready(self: &Arc<Self>) -> Result<(), StoreError> {
+        if self.queue.len() > 0 {
+            // A request waits no longer than for a read; the task that drains the queue has all the time it needs.
+            let caught_up = tokio::time::timeout(self.link.read_timeout, self.catch_up());
+            caught_up.await.map_err(|_| StoreError::Unavailable("invalidations wait to be carried out".into()))??;
+        }
+        match self.link.state() {
+            State::Up => Ok(()),
+            _ => Err(StoreError::Unavailable("Redis has just come back".into())),
+        }
+    }
+
+    /// Carries out what waits, oldest first.
+    async fn catch_up(self: &Arc<Self>) -> Result<(), Fault> {
+        let _turn = self.queue.turn.lock().await;
+        while let Some((number, selector)) = self.queue.first() {
+            self.sweep(&selector, Sweep::Delete).await?;
+            self.queue.done(number);
+        }
+        Ok(())
+    }
+
+    async fn count(self: &Arc<Self>, selector: &Selector) -> Result<u64, StoreError> {
+        if *selector != Selector::All {
+            return Ok(self.sweep(selector, Sweep::Count).await?);
+        }
+        let counted = *self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, count)) = counted.filter(|(at, _)| at.elapsed() < COUNT_FOR) {
+            return Ok(count);
+        }
+        let counting = tokio::time::timeout(COUNT_WITHIN, self.sweep(selector, Sweep::Count));
+        let count = counting.await.map_err(|_| StoreError::Timeout)??;
+        *self.counted.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), count));
+        Ok(count)
+    }
+
+    /// Keeps an invalidation and sees to it that it is carried out even when nothing is read.
+    fn keep(self: &Arc<Self>, selector: Selector) {
+        self.queue.push(selector);
+        if !self.draining.swap(true, Ordering::AcqRel) {
+            spawn(drain(Arc::downgrade(self)));
+        }
+    }
+}
+
+/// An invalidation that is kept unless it was carried out, dropped futures included.
+struct Kept {
+    redis: Arc<Redis>,
+    selector: Option<Selector>,
+}
+
+impl Kept {
+    async fn carry_out(mut self) -> Cleared {
+        let Some(selector) = self.selector.clone() else { return Cleared::default() };
+        let redis = Arc::clone(&self.redis);
+        let mut swept = if redis.queue.len() > 0 { redis.catch_up().await.map(|()| 0) } else { Ok(0) };
+        if swept.is_ok() {
+            swept = redis.sweep(&selector, Sweep::Delete).await;
+        }
+        match swept {
+            Ok(deleted) => {
+                self.selector = None;
+                *redis.counted.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                Cleared::deleted(deleted)
+            }
+            Err(fault) => {
+                tracing::debug!(%selector, ?fault, "keeping an invalidation until Redis can be reached");
+                Cleared::queued()
+            }
+        }
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if let Some(selector) = self.selector.take() {
+            self.redis.keep(selector);
+        }
+    }
+}
+
+/// Carries out what waits as soon as the server can be reached.
+async fn drain(redis: Weak<Redis>) {
+    const PAUSE: Duration = Duration::from_millis(50);
+    loop {
+        tokio::time::sleep(PAUSE).await;
+        let Some(redis) = redis.upgrade() else { return };
+        if redis.link.state() != State::Down {
+            let _ = redis.catch_up().await;
+        }
+        if redis.queue.len() == 0 {
+            redis.draining.store(false, Ordering::Release);
+            // One that came before the line above saw a drain under way and left it at that.
+            if redis.queue.len() == 0 || redis.draining.swap(true, Ordering::AcqRel) {
+                return;
+            }
+        }
+    }
+}
+
+/// This file owns the task that carries out what waits.
+fn spawn(task: impl Future<Output = ()> + Send + 'static) {
+    // Without a runtime the process is ending, and its queue with it.
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        runtime.spawn(task);
+    }
+}
+
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisStore")
+            .field("names", &self.0.names)
+            .field("state", &self.0.link.state())
+            .field("queued", &self.0.queue.len())
+            .finish_non_exhaustive()
+    }
+}

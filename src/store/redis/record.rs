@@ -1,0 +1,265 @@
+//! One key: reading it, leasing it, storing it.
+
+use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use fred::prelude::{HashesInterface, KeysInterface, Value};
+
+use super::Redis;
+use super::fault::Fault;
+use super::gather::gather;
+use super::link::Lane;
+use super::names::{full_key, labels};
+use super::scripts::{DROP, LEASE, PUT, REGISTER, RELEASE};
+use crate::entry::Meta;
+use crate::key::Key;
+use crate::store::wire::{self, names as vary};
+use crate::store::{Fence, Found, Labels, Lease, Put, StoreError, Stored, VariantId};
+
+/// How long a fill may take. Past it the key is free for others; a store after it still holds if nobody came.
+pub(super) const LEASE_FOR: Duration = Duration::from_secs(30);
+
+impl Redis {
+    /// Reads the root of a key.
+    pub(super) async fn get(self: Arc<Self>, key: Key) -> Result<Found, StoreError> {
+        self.ready().await?;
+        let Some(root) = self.field(&key, "r".into()).await? else { return Ok(Found::Absent) };
+        let found = if root.starts_with(vary::MAGIC) {
+            vary::decode(&root).map(Found::Varied)
+        } else {
+            wire::decode_for(root, &key).map(|entry| Found::Entry(Arc::new(entry)))
+        };
+        self.refuse_garbage(&key, found).await
+    }
+
+    /// Reads a variant of a key.
+    pub(super) async fn get_variant(self: Arc<Self>, key: Key, id: VariantId) -> Result<Found, StoreError> {
+        self.ready().await?;
+        let Some(variant) = self.field(&key, format!("v:{}", hex(&id))).await? else { return Ok(Found::Absent) };
+        let found = wire::decode_for(variant, &key).map(|entry| Found::Entry(Arc::new(entry)));
+        self.refuse_garbage(&key, found).await
+    }
+
+    async fn field(self: &Arc<Self>, key: &Key, field: String) -> Result<Option<Bytes>, StoreError> {
+        let name = self.names.record(key);
+        let answer = self.link.call(Lane::Read, self.link.read_timeout, |client| async move {
+            client.hget::<Value, _, _>(name, field).await
+        });
+        match answer.await {
+            Ok(Value::Bytes(bytes)) => Ok(Some(bytes)),
+            Ok(Value::String(text)) => Ok(Some(text.into_inner())),
+            Ok(Value::Null) => Ok(None),
+            Ok(_) => Ok(Some(Bytes::new())),
+            Err(fault) if fault.is_wrong_type() => {
+                self.discard(key).await;
+                Err(StoreError::Garbage)
+            }
+            Err(fault) => Err(fault.into()),
+        }
+    }
+
+    async fn refuse_garbage<E: std::fmt::Display>(
+        self: &Arc<Self>,
+        key: &Key,
+        found: Result<Found, E>,
+    ) -> Result<Found, StoreError> {
+        match found {
+            Ok(found) => Ok(found),
+            Err(why) => {
+                tracing::debug!(%key, %why, "removing what is not an entry");
+                self.discard(key).await;
+                Err(StoreError::Garbage)
+            }
+        }
+    }
+
+    /// Removes what proved to be no entry. That it fails leaves it to the next reader.
+    async fn discard(self: &Arc<Self>, key: &Key) {
+        self.garbage.fetch_add(1, Ordering::Relaxed);
+        let _ = self.drop_record(&self.names.record(key), "", true, self.link.read_timeout).await;
+    }
+
+    /// Says whether a record holds an entry, and deletes it when asked to.
+    pub(super) async fn drop_record(
+        self: &Arc<Self>,
+        name: &str,
+        label: &str,
+        delete: bool,
+        limit: Duration,
+    ) -> Result<u64, Fault> {
+        let delete = if delete { "1" } else { "0" };
+        let held = self.link.run(Lane::Write, limit, &DROP, name, vec![delete.into(), text(label)]).await?;
+        Ok(u64::from(held == 1))
+    }
+
+    /// Takes the lease, and notes the key in the indexes of all that could name it.
+    ///
+    /// The note comes after the lease: whoever reads an index and deletes what it names then either finds the key, or
+    /// came before this fill began.
+    pub(super) async fn lease(
+        self: Arc<Self>,
+        key: Key,
+        wanted: Labels,
+        fence: Arc<Fence>,
+    ) -> Result<Lease, StoreError> {
+        self.ready().await?;
+        let token = self.token();
+        let take = self.take_lease(&key, &wanted, token);
+        let note = self.register(Lane::Read, &key, &wanted, LEASE_FOR);
+        let (taken, noted) = if self.link.clustered {
+            (take.await, note.await)
+        } else {
+            // On one connection the order of sending is the order of execution.
+            tokio::join!(biased; take, note)
+        };
+        if !taken? {
+            return Err(StoreError::Leased);
+        }
+        let lease = Lease::shared(key, wanted, fence, token);
+        if let Err(fault) = noted {
+            self.release(&lease).await;
+            return Err(fault.into());
+        }
+        Ok(lease)
+    }
+
+    async fn take_lease(self: &Arc<Self>, key: &Key, wanted: &Labels, token: u64) -> Result<bool, Fault> {
+        let name = self.names.record(key);
+        let arguments = vec![
+            text(&token.to_string()),
+            text(&LEASE_FOR.as_millis().to_string()),
+            text(full_key(key)),
+            text(&labels(wanted)),
+        ];
+        let limit = self.link.read_timeout;
+        let first = self.link.run(Lane::Read, limit, &LEASE, &name, arguments.clone()).await;
+        let taken = match first {
+            Err(fault) if fault.is_wrong_type() => {
+                self.discard(key).await;
+                self.link.run(Lane::Read, limit, &LEASE, &name, arguments).await
+            }
+            answer => answer,
+        };
+        Ok(taken? == 1)
+    }
+
+    async fn register(
+        self: &Arc<Self>,
+        lane: Lane,
+        key: &Key,
+        labels: &Labels,
+        lifetime: Duration,
+    ) -> Result<(), Fault> {
+        let (indexes, member) = (self.names.indexes(key, labels), key.physical());
+        let lifetime = lifetime.as_millis().to_string();
+        let limit = if lane == Lane::Read { self.link.read_timeout } else { self.link.write_timeout };
+        let notes = indexes.iter().map(|index| {
+            let arguments = vec![text(&member), text(&lifetime)];
+            async move { self.link.run(lane, limit, &REGISTER, index, arguments).await }
+        });
+        gather(notes).await.into_iter().try_for_each(|noted| noted.map(drop))
+    }
+
+    /// Stores an entry under its lease.
+    pub(super) async fn put(self: Arc<Self>, lease: Lease, put: Put) -> Result<Stored, StoreError> {
+        let Some(token) = lease.token() else { return Ok(Stored::LeaseLost) };
+        self.ready().await?;
+        let meta = put.entry.meta();
+        let lifetime = meta.drop_at().since(self.clock.now()).max(Duration::from_millis(1));
+        let labels = Labels { category: meta.category.clone(), tags: meta.tags.clone() };
+        let limit = self.link.write_timeout;
+        // Before the entry, so that no index forgets a key that still lives.
+        self.register(Lane::Write, lease.key(), &labels, lifetime).await?;
+        if lease.fence().is_closed() || self.was_cleared_unseen(&lease, meta).await? {
+            self.release(&lease).await;
+            return Ok(Stored::LeaseLost);
+        }
+        let arguments = arguments(token, lifetime, &labels, &put);
+        let name = self.names.record(lease.key());
+        match self.link.run(Lane::Write, limit, &PUT, &name, arguments).await {
+            Ok(1) => Ok(Stored::Yes),
+            Ok(_) => Ok(Stored::LeaseLost),
+            Err(fault) if fault.is_wrong_type() => {
+                self.discard(lease.key()).await;
+                Ok(Stored::LeaseLost)
+            }
+            Err(fault) => Err(fault.into()),
+        }
+    }
+
+    /// Whether a tag that only the response named was cleared since the lease was taken. The lease was not yet known
+    /// by such a tag, so its clearing could not end it; now it is, and what was cleared before is in the notes.
+    async fn was_cleared_unseen(self: &Arc<Self>, lease: &Lease, meta: &Meta) -> Result<bool, StoreError> {
+        let unseen = meta.tags.iter().filter(|tag| !lease.labels().tags.contains(tag));
+        let marks: Vec<String> = unseen.map(|tag| self.names.mark(tag)).collect();
+        if marks.is_empty() {
+            return Ok(false);
+        }
+        let limit = self.link.write_timeout;
+        let name = self.names.record(lease.key());
+        let held = self
+            .link
+            .call(Lane::Write, limit, |client| async move { client.hget::<Option<String>, _, _>(name, "l").await });
+        let held = held.await?.unwrap_or_default();
+        let deadline = held.rsplit_once(':').and_then(|(_, deadline)| deadline.parse::<u64>().ok());
+        // Without a lease the store is refused anyway.
+        let Some(deadline) = deadline else { return Ok(true) };
+        // Nodes of a Cluster have clocks of their own.
+        let margin = if self.link.clustered { 1000 } else { 0 };
+        let taken = deadline.saturating_sub(LEASE_FOR.as_millis() as u64 + margin);
+        let cleared = gather(marks.into_iter().map(|mark| {
+            self.link.call(Lane::Write, limit, |client| async move { client.get::<Option<u64>, _>(mark).await })
+        }));
+        for cleared in cleared.await {
+            if cleared?.is_some_and(|at| at >= taken) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Gives a lease back.
+    pub(super) async fn release(self: &Arc<Self>, lease: &Lease) {
+        let Some(token) = lease.token() else { return };
+        let name = self.names.record(lease.key());
+        // One that cannot be given back ends by itself.
+        let _ =
+            self.link.run(Lane::Write, self.link.write_timeout, &RELEASE, &name, vec![text(&token.to_string())]).await;
+    }
+
+    /// A token that no other lease has: the standard library seeds its hashers from the system's randomness.
+    fn token(&self) -> u64 {
+        let mut hasher = std::collections::hash_map::RandomState::new().build_hasher();
+        hasher.write_u64(self.clock.now().as_millis());
+        hasher.write_u64(self.tokens.fetch_add(1, Ordering::Relaxed));
+        hasher.finish()
+    }
+}
+
+fn arguments(token: u64, lifetime: Duration, known: &Labels, put: &Put) -> Vec<Value> {
+    let entry = Value::Bytes(wire::encode(&put.entry));
+    let (root, id, variant) = match &put.variant {
+        None => (entry, String::new(), text("")),
+        Some((names, id)) => (Value::Bytes(vary::encode(names)), hex(id), entry),
+    };
+    vec![
+        text(&token.to_string()),
+        text(&lifetime.as_millis().to_string()),
+        root,
+        text(&labels(known)),
+        text(&id),
+        variant,
+        text(&put.max_variants.max(1).to_string()),
+    ]
+}
+
+fn text(text: &str) -> Value {
+    Value::String(text.into())
+}
+
+fn hex(id: &VariantId) -> String {
+    blake3::Hash::from_bytes(*id.as_bytes()).to_hex().to_string()
+}
