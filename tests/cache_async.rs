@@ -1,6 +1,14 @@
 //! The middleware over a store whose every answer comes later: what fails, what is waited for, and what is left behind
 //! when a future is dropped at any of its awaits.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on fails"
+)]
+
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::Pin;

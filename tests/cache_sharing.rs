@@ -1,5 +1,13 @@
 //! Who shares a fetch, for how long, and what each of them gets; and what the cache says and counts on every path.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on fails"
+)]
+
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -464,6 +472,20 @@ async fn what_a_request_asks_of_a_stale_response_is_answered_from_the_freshened_
         ok("")
     });
     rig.send(Request::head(POSTS)).await.says("larder; fwd=stale; detail=head", "");
+}
+
+#[tokio::test]
+async fn the_origin_confirms_what_is_for_one_client_alone() {
+    let rig = Rig::new();
+    rig.hand.answer_with(|request| match request.headers.get("if-none-match") {
+        Some(_) => status(304),
+        None => with("mine", &[("cache-control", "private"), ("etag", "\"1\"")]),
+    });
+    rig.get().await.says("larder; fwd=uri-miss; detail=private", "mine");
+    let confirmed = rig.send(Request::get(POSTS).header("if-none-match", "\"1\"")).await;
+    assert_eq!(confirmed.status, 304);
+    confirmed.says("larder; fwd=uri-miss", "");
+    assert_eq!(rig.counts(), (0, 2, 0));
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::pin::pin;
 use std::sync::Arc;
 
-use http::header::{CONTENT_LENGTH, RANGE};
+use http::header::{CONTENT_LENGTH, IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE};
 use http::{Method, Request, Response, StatusCode, request};
 use http_body::Body as HttpBody;
 use tokio::time::Sleep;
@@ -120,6 +120,10 @@ where
             let outcome = Outcome { detail: cause.outcome.detail.or(Some(reason)), ..cause.outcome };
             return self.alone(body, outcome).await;
         }
+        if cause.stale.is_none() && self.is_conditional() && self.is_uncacheable() {
+            // What is fetched to be stored is fetched whole. Nothing will be stored, so the origin may answer 304.
+            return self.alone(body, cause.outcome).await;
+        }
         let mut shared = self.may_share();
         let mut outcome = cause.outcome;
         let (mut tried, mut body) = (Vec::new(), Some(body));
@@ -152,7 +156,16 @@ where
         self.rule.coalescing() != Coalesce::Off
             && !self.lookup.authorized
             && self.lookup.client.is_empty()
-            && !self.core.uncacheable.contains(&self.key, self.core.clock.now())
+            && !self.is_uncacheable()
+    }
+
+    /// Whether the last answer could not be stored.
+    fn is_uncacheable(&self) -> bool {
+        self.core.uncacheable.contains(&self.key, self.core.clock.now())
+    }
+
+    fn is_conditional(&self) -> bool {
+        self.parts.headers.contains_key(IF_NONE_MATCH) || self.parts.headers.contains_key(IF_MODIFIED_SINCE)
     }
 
     /// Joins a flight, or begins one that takes `body`.
