@@ -148,13 +148,10 @@ pub(super) fn not_modified<RB: ResponseBody, E: Send + 'static>(stored: &HeaderM
 pub(super) fn refusal<RB: ResponseBody, E: Send + 'static>(
     status: StatusCode,
     error: &str,
-    reason: Option<Reason>,
+    reason: Reason,
 ) -> Response<Body<RB, E>> {
     // The texts are constants of this crate without quotes in them.
-    let text = match reason {
-        Some(reason) => format!("{{\"error\":\"{error}\",\"reason\":\"{}\"}}\n", reason.token()),
-        None => format!("{{\"error\":\"{error}\"}}\n"),
-    };
+    let text = format!("{{\"error\":\"{error}\",\"reason\":\"{}\"}}\n", reason.token());
     let mut answer = Response::new(Body::whole(Bytes::from(text)));
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

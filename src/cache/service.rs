@@ -26,7 +26,7 @@ use super::flow::Flow;
 use super::handle::Core;
 use super::respond::{self, Reply as Answer, Signs};
 use crate::entry::Entry;
-use crate::outcome::{Fault, Forward, Outcome};
+use crate::outcome::{Fault, Forward, Outcome, Reason};
 use crate::policy::{self, Lookup, Reuse};
 use crate::route::Table;
 use crate::store::{Found, Reply, StoreError};
@@ -117,7 +117,11 @@ where
             }
             Ask::Pass(None) => self.pass(Request::from_parts(parts, body), signs, Outcome::forwarded(Forward::Method)),
             Ask::Refuse(error) => {
-                let answer = respond::refusal(StatusCode::BAD_REQUEST, &error.to_string(), None);
+                let reason = Reason::BadPath;
+                self.core.stats.reason(reason);
+                let mut answer = respond::refusal(StatusCode::BAD_REQUEST, &error.to_string(), reason);
+                let outcome = Outcome { detail: Some(reason), ..Outcome::refused() };
+                signs.write(answer.headers_mut(), &outcome, None);
                 State::Ready(Some(answer))
             }
         };
