@@ -80,10 +80,20 @@ impl EdgeError {
 /// # Errors
 /// The first reason why it may not.
 pub fn check<B>(request: &Request<B>, rules: &EdgeRules) -> Result<(), EdgeError> {
+    check_line(request)?;
+    check_host(request, rules)
+}
+
+/// The method and the target of a request.
+pub(super) fn check_line<B>(request: &Request<B>) -> Result<(), EdgeError> {
     if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
         return Err(EdgeError::Method);
     }
-    check_target(request)?;
+    check_target(request)
+}
+
+/// The host that a request is addressed to.
+pub(super) fn check_host<B>(request: &Request<B>, rules: &EdgeRules) -> Result<(), EdgeError> {
     let host = host(request)?;
     match (host, rules.hosts.as_slice()) {
         (_, []) => Ok(()),

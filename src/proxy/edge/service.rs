@@ -11,7 +11,7 @@ use http_body::{Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::check::{EdgeError, EdgeRules, check};
+use super::check::{EdgeError, EdgeRules, check_host, check_line};
 use crate::policy::strip_nominated;
 use crate::proxy::answer::answer;
 
@@ -21,6 +21,8 @@ use crate::proxy::answer::answer;
 pub struct Edge<S> {
     inner: S,
     rules: Arc<EdgeRules>,
+    /// The `Host` that passed last. A connection names one host as a rule, and it is read once.
+    passed: Option<HeaderValue>,
 }
 
 /// Brings a request that passed into the form in which it is keyed and forwarded.
@@ -41,7 +43,18 @@ fn settle<B>(request: &mut Request<B>) {
 impl<S> Edge<S> {
     /// Stands before a service.
     pub fn new(inner: S, rules: impl Into<Arc<EdgeRules>>) -> Self {
-        Self { inner, rules: rules.into() }
+        Self { inner, rules: rules.into(), passed: None }
+    }
+
+    fn check<B>(&mut self, request: &Request<B>) -> Result<(), EdgeError> {
+        check_line(request)?;
+        let host = only_host(request);
+        if host.is_none() || host != self.passed.as_ref() {
+            check_host(request, &self.rules)?;
+            // A copy: the field itself would keep the connection's read buffer.
+            self.passed = host.and_then(|host| HeaderValue::from_bytes(host.as_bytes()).ok());
+        }
+        Ok(())
     }
 }
 
@@ -58,7 +71,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        match check(&request, &self.rules) {
+        match self.check(&request) {
             Ok(()) => {
                 settle(&mut request);
                 EdgeFuture::passed(self.inner.call(request))
@@ -66,6 +79,13 @@ where
             Err(error) => EdgeFuture::turned_away(error),
         }
     }
+}
+
+/// The one `Host` of a request whose target names none.
+fn only_host<B>(request: &Request<B>) -> Option<&HeaderValue> {
+    let mut lines = request.headers().get_all(HOST).iter();
+    let host = lines.next()?;
+    (lines.next().is_none() && request.uri().authority().is_none()).then_some(host)
 }
 
 pin_project! {
@@ -161,6 +181,27 @@ impl<B: http_body::Body<Data = Bytes>> http_body::Body for EdgeBody<B> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proxy::HostName;
+
+    #[test]
+    fn a_host_that_passed_says_nothing_of_the_next() {
+        let rules = EdgeRules::default().hosts(vec![HostName::parse("a").unwrap()]);
+        let mut edge = Edge::new((), rules);
+        for (target, hosts, verdict) in [
+            ("/", &["a"][..], Ok(())),
+            ("/", &["a"], Ok(())),
+            ("/", &["a", "a"], Err(EdgeError::HostRepeated)),
+            ("/", &["b"], Err(EdgeError::HostUnknown)),
+            ("/", &["a"], Ok(())),
+            ("http://b/", &["a"], Err(EdgeError::HostMismatch)),
+            ("/", &[], Err(EdgeError::HostMissing)),
+            ("/a\\", &["a"], Err(EdgeError::Path)),
+        ] {
+            let request =
+                hosts.iter().fold(Request::builder().uri(target), |request, host| request.header(HOST, *host));
+            assert_eq!(edge.check(&request.body(()).unwrap()), verdict, "{target} {hosts:?}");
+        }
+    }
 
     #[test]
     fn what_passes_goes_on_in_one_form() {
