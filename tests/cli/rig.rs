@@ -24,7 +24,10 @@ pub(crate) struct Program {
 pub(crate) struct Origin(TcpListener);
 
 /// A request that the origin has received and not answered.
-pub(crate) struct Held(TcpStream);
+pub(crate) struct Held {
+    stream: TcpStream,
+    head: String,
+}
 
 /// A request that was sent.
 pub(crate) struct Asked(TcpStream);
@@ -161,7 +164,7 @@ impl Origin {
         Self(TcpListener::bind("127.0.0.1:0").unwrap())
     }
 
-    /// The next request, once its head is there.
+    /// The next request, once all of it is there.
     pub(crate) fn next(&self) -> Held {
         let (mut stream, _) = self.0.accept().unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -171,14 +174,24 @@ impl Origin {
             stream.read_exact(&mut byte).expect("a whole head");
             head.push(byte[0]);
         }
-        Held(stream)
+        let head = String::from_utf8(head).unwrap();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
+        stream.read_exact(&mut body).expect("a whole body");
+        Held { stream, head }
     }
 }
 
 impl Held {
+    /// The method and the target.
+    pub(crate) fn line(&self) -> (&str, &str) {
+        let (method, rest) = self.head.split_once(' ').expect("a request line");
+        (method, rest.split(' ').next().unwrap_or_default())
+    }
+
     pub(crate) fn answer(mut self, body: &str) {
         let length = body.len();
-        write!(self.0, "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}").unwrap();
+        write!(self.stream, "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}").unwrap();
     }
 }
 

@@ -1,5 +1,6 @@
 //! The rules of the edge.
 
+use http::header::TRANSFER_ENCODING;
 use http::{Method, Request, StatusCode};
 
 use super::host::{HostName, host};
@@ -30,6 +31,8 @@ pub enum EdgeError {
     HostMismatch,
     /// A `Host` that is not served here (RFC 9110 §15.5.20).
     HostUnknown,
+    /// A transfer coding besides `chunked`, or that one more than once (RFC 9112 §6.1).
+    TransferCoding,
 }
 
 impl EdgeRules {
@@ -47,6 +50,7 @@ impl EdgeError {
         match self {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::HostUnknown => StatusCode::MISDIRECTED_REQUEST,
+            Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
             _ => StatusCode::BAD_REQUEST,
         }
     }
@@ -71,6 +75,7 @@ impl EdgeError {
             Self::HostInvalid => ("host-invalid", "The Host is not a name or an address with an optional port."),
             Self::HostMismatch => ("host-mismatch", "The request target names another host than Host does."),
             Self::HostUnknown => ("host-unknown", "This host is not served here."),
+            Self::TransferCoding => ("transfer-coding", "The one transfer coding that is understood is chunked."),
         }
     }
 }
@@ -84,12 +89,13 @@ pub fn check<B>(request: &Request<B>, rules: &EdgeRules) -> Result<(), EdgeError
     check_host(request, rules)
 }
 
-/// The method and the target of a request.
+/// The method and the target of a request, and how its body is sent.
 pub(super) fn check_line<B>(request: &Request<B>) -> Result<(), EdgeError> {
     if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
         return Err(EdgeError::Method);
     }
-    check_target(request)
+    check_target(request)?;
+    check_coding(request)
 }
 
 /// The host that a request is addressed to.
@@ -117,6 +123,16 @@ fn check_target<B>(request: &Request<B>) -> Result<(), EdgeError> {
     if is_clean(path.as_bytes()) { Ok(()) } else { Err(EdgeError::Path) }
 }
 
+/// A body is forwarded without its transfer codings: one that is not undone here would be lost on the upstream.
+fn check_coding<B>(request: &Request<B>) -> Result<(), EdgeError> {
+    let mut codings = request.headers().get_all(TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => Ok(()),
+        (Some(only), None) if only.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") => Ok(()),
+        _ => Err(EdgeError::TransferCoding),
+    }
+}
+
 /// No control characters, raw or encoded, and no backslash: parsers disagree about what they mean.
 fn is_clean(path: &[u8]) -> bool {
     path.iter().enumerate().all(|(at, byte)| match byte {
@@ -139,6 +155,24 @@ mod tests {
             request = request.header("host", *host);
         }
         check(&request.body(()).unwrap(), &EdgeRules::default())
+    }
+
+    #[test]
+    fn chunked_is_the_one_transfer_coding() {
+        for (lines, verdict) in [
+            (&["chunked"][..], Ok(())),
+            (&["Chunked"], Ok(())),
+            (&["gzip, chunked"], Err(EdgeError::TransferCoding)),
+            (&["chunked, chunked"], Err(EdgeError::TransferCoding)),
+            (&["chunked", "chunked"], Err(EdgeError::TransferCoding)),
+            (&["gzip"], Err(EdgeError::TransferCoding)),
+        ] {
+            let mut request = Request::post("/").header("host", "a");
+            for line in lines {
+                request = request.header("transfer-encoding", *line);
+            }
+            assert_eq!(check(&request.body(()).unwrap(), &EdgeRules::default()), verdict, "{lines:?}");
+        }
     }
 
     #[test]
