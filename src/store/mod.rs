@@ -13,6 +13,8 @@ mod memory;
 #[cfg(feature = "redis")]
 mod redis;
 #[cfg(feature = "redis")]
+mod tiered;
+#[cfg(feature = "redis")]
 pub mod wire;
 
 use std::fmt;
@@ -32,6 +34,8 @@ use crate::key::Key;
 pub use memory::MemoryStore;
 #[cfg(feature = "redis")]
 pub use redis::{RedisConfig, RedisConfigError, RedisStore};
+#[cfg(feature = "redis")]
+pub use tiered::{NearConfig, TieredStore};
 
 pub use crate::key::VariantId;
 
