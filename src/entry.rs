@@ -4,9 +4,10 @@
 //! another. A field or a body slice taken from a connection would keep that connection's whole read buffer alive.
 
 use std::ops::RangeInclusive;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use bytes::{BufMut, Bytes, BytesMut};
 use http::StatusCode;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -21,6 +22,26 @@ pub struct Entry {
     meta: Meta,
     head: Head,
     body: Bytes,
+    prepared: ArcSwapOption<Prepared>,
+}
+
+/// The header fields of answers with one stamp; none after the first of them.
+#[derive(Debug)]
+struct Prepared {
+    stamp: Stamp,
+    fields: Option<HeaderMap>,
+}
+
+/// What the header fields of an answer from an entry depend on, besides the entry: they are the same for all answers
+/// with one stamp.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// Age in seconds.
+    pub age: u64,
+    /// Freshness left in seconds.
+    pub ttl: Option<i64>,
+    /// Which fields say what the cache did.
+    pub signs: u8,
 }
 
 /// What policy decided about a response when it was stored, and what it needs to decide on its reuse. Header fields
@@ -120,12 +141,12 @@ impl Meta {
 impl Entry {
     /// An entry whose fields and body are copied into buffers of their exact size.
     pub fn new(meta: Meta, headers: &HeaderMap, body: Bytes) -> Self {
-        Self { meta, head: Head::flatten(headers), body }
+        Self::from_parts(meta, Head::flatten(headers), body)
     }
 
     /// An entry from parts that are flat already.
     pub fn from_parts(meta: Meta, head: Head, body: Bytes) -> Self {
-        Self { meta, head, body }
+        Self { meta, head, body, prepared: ArcSwapOption::empty() }
     }
 
     /// The same entry, its body in a buffer of its exact size: a slice keeps everything alive that it was taken from.
@@ -144,6 +165,21 @@ impl Entry {
         self.head.fields()
     }
 
+    /// The header fields of an answer: the stored ones as `finish` completes them. The second answer with one stamp keeps
+    /// them for those that follow, so a popular entry completes them once or twice a second and others keep nothing.
+    pub fn prepared(&self, stamp: Stamp, finish: impl FnOnce(&mut HeaderMap)) -> HeaderMap {
+        let known = self.prepared.load();
+        let again = match known.as_deref() {
+            Some(Prepared { stamp: known, fields: Some(fields) }) if *known == stamp => return fields.clone(),
+            Some(Prepared { stamp: known, .. }) => *known == stamp,
+            None => false,
+        };
+        let mut fields = self.headers().clone();
+        finish(&mut fields);
+        self.prepared.store(Some(Arc::new(Prepared { stamp, fields: again.then(|| fields.clone()) })));
+        fields
+    }
+
     /// The header block as it is stored.
     pub fn head(&self) -> &Head {
         &self.head
@@ -156,7 +192,8 @@ impl Entry {
 
     /// Bytes of memory the entry holds, its parsed fields included.
     pub fn weight(&self) -> usize {
-        const PER_FIELD: usize = 112;
+        // Parsed once for reading and once for answers.
+        const PER_FIELD: usize = 2 * 112;
         let selecting: usize = self.meta.selecting.iter().map(|(_, v)| 64 + v.as_ref().map_or(0, String::len)).sum();
         let tags: usize = self.meta.tags.iter().map(|tag| 32 + tag.as_str().len()).sum();
         let fields = self.head.count() * PER_FIELD;
@@ -330,6 +367,23 @@ pub(crate) mod tests {
         };
         assert_eq!([dropped(0, false), dropped(90, false)], [0, 90]);
         assert_eq!([dropped(0, true), dropped(90, true), dropped(7200, true)], [60, 180, 7800]);
+    }
+
+    #[test]
+    fn answers_of_one_stamp_are_completed_twice_at_most() {
+        let entry = sample("GET:/a", "x", Timestamp::from_secs(100), Duration::from_secs(90));
+        let mut completed = 0;
+        for (age, times) in [(0, 5), (1, 5), (0, 1)] {
+            for _ in 0..times {
+                let stamp = Stamp { age, ttl: Some(90), signs: 0 };
+                let fields = entry.prepared(stamp, |fields| {
+                    completed += 1;
+                    fields.insert("age", HeaderValue::from(age));
+                });
+                assert_eq!((&fields["age"], fields.len()), (&HeaderValue::from(age), 2));
+            }
+        }
+        assert_eq!(completed, 2 + 2 + 1);
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub enum Reason {
     Disabled,
     /// Hosts are keyed and the request names none.
     NoHost,
+    /// The path is one that others may read otherwise; the request is refused.
+    BadPath,
     /// A HEAD for which no GET is stored.
     Head,
     /// The client's Cache-Control forbids the stored response (RFC 9111 §5.2.1).
@@ -140,6 +142,7 @@ impl Reason {
             Self::NoRoute => ("no-route", "No route matches the path."),
             Self::Disabled => ("disabled", "The cache is switched off."),
             Self::NoHost => ("no-host", "Hosts are part of the key and the request names none."),
+            Self::BadPath => ("bad-path", "The path is one that others may read otherwise."),
             Self::Head => ("head", "No GET is stored that could answer this HEAD."),
             Self::ClientCacheControl => {
                 ("client-cache-control", "The client's Cache-Control does not allow the stored response.")
@@ -272,6 +275,11 @@ impl Outcome {
     /// Passed by the cache.
     pub const fn bypass(why: Reason) -> Self {
         Self { detail: Some(why), ..Self::forwarded(Forward::Bypass) }
+    }
+
+    /// Whether the answer is a fresh stored response.
+    pub const fn is_hit(&self) -> bool {
+        self.forward.is_none() && self.ttl.is_some() && self.detail.is_none()
     }
 
     /// The one word of `X-Cache`.

@@ -29,7 +29,7 @@ use tokio::sync::oneshot;
 
 pub use bind::bind;
 pub use reload::{Reload, judge};
-pub use start::StartError;
+pub use start::{StartError, check_exposure};
 
 use crate::admin::Readiness;
 use crate::cache::Cache;
@@ -104,8 +104,8 @@ impl Server {
     /// # Errors
     /// [`StartError::AdminExposed`] before anything is served.
     pub async fn run(self, listeners: Listeners, shutdown: impl Future<Output = ()>) -> Result<Report, StartError> {
-        if let Some(listener) = &listeners.admin {
-            start::check_exposure(listener.local_addr().ok(), self.admin_token.as_deref())?;
+        if let Some(Ok(address)) = listeners.admin.as_ref().map(TcpListener::local_addr) {
+            check_exposure(address, self.admin_token.as_deref())?;
         }
         let (farewell, limits) = self.limits();
         let readiness = Readiness::default();
@@ -126,9 +126,10 @@ impl Server {
         let (stack, cache) = (self.stack, self.cache);
         let proxy = async move {
             let drained = if access::is_wanted() {
-                proxy::serve(listeners.proxy, AccessLog::new(stack, cache), limits, shutdown).await
+                let connect = move |client| AccessLog::new(stack.connect(client), cache.clone(), client);
+                proxy::serve(listeners.proxy, connect, limits, shutdown).await
             } else {
-                proxy::serve(listeners.proxy, stack, limits, shutdown).await
+                proxy::serve(listeners.proxy, move |client| stack.connect(client), limits, shutdown).await
             };
             drop(proxy_ended);
             drained

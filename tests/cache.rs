@@ -1,5 +1,13 @@
 //! The middleware over the memory store, with the inner service's answers in the test's hand and a clock that is moved.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on fails"
+)]
+
 use std::time::Duration;
 
 use http::{HeaderMap, Request, Response};

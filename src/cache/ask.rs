@@ -110,12 +110,13 @@ pub(super) fn show_only_keyed(parts: &mut request::Parts, table: &Table, rule: &
 
 /// Drops the fields that commonly shape an answer and are not keyed.
 pub(super) fn drop_unkeyed(headers: &mut HeaderMap, keyed: &VaryOn) {
-    for field in policy::keyed_off_limits() {
-        if !keyed.names(field) {
-            headers.remove(field);
-        }
+    let off_limits = |name: &HeaderName| policy::keyed_off_limits().contains(name) && !keyed.names(name);
+    if headers.keys().any(|name| off_limits(name) || *name == TOKEN) {
+        policy::keyed_off_limits().iter().filter(|name| off_limits(name)).for_each(|name| {
+            headers.remove(name);
+        });
+        headers.remove(TOKEN);
     }
-    headers.remove(TOKEN);
 }
 
 /// Puts the canonical query in place, and takes the authority out where the host is fixed.

@@ -9,14 +9,15 @@ use tower::ServiceExt as _;
 use tower_service::Service;
 
 use super::ResponseBody;
-use super::fill::{Fetched, Keep, LeaseGuard, Shown};
+use super::fill::{Fetched, Keep, Shown};
 use super::handle::Core;
+use super::lease::{self, LeaseGuard};
 use crate::entry::Entry;
 use crate::key::Key;
 use crate::outcome::{CloseDelimited, Fault, Forward, Outcome, Reason};
-use crate::policy::{self, Admission, After, Lookup, Storable, Times};
+use crate::policy::{self, Admission, After, Lookup, Reuse, Storable, Times};
 use crate::route::Rule;
-use crate::store::{Fence, Labels, Reply};
+use crate::store::{Fence, Found, Labels, Reply};
 
 /// Everything a fetch needs, so that it depends on no request that may be gone before it ends.
 pub(super) struct Errand<S, B> {
@@ -31,6 +32,8 @@ pub(super) struct Errand<S, B> {
     pub(super) parts: Arc<request::Parts>,
     /// What is stored and must be validated.
     pub(super) stale: Option<Arc<Entry>>,
+    /// The store is in memory: it is worth asking again.
+    pub(super) near: bool,
     /// Whether anybody else may share the answer.
     pub(super) shared: bool,
     pub(super) body: PhantomData<fn(B)>,
@@ -47,16 +50,15 @@ where
     where
         S: Clone,
     {
-        let lease = self.take_lease().await;
+        let asked = lease::ask(&self.core, &self.key, &self.labels, &self.fence).await;
+        let lease = asked.map_err(|error| error.reason());
+        if let Some(landed) = self.look_again().await {
+            return landed;
+        }
         let (answer, times) = self.ask(body, true).await;
         let response = match answer {
             Ok(response) => response,
-            Err(error) => {
-                return match self.stale_on_failure() {
-                    Some(stored) => stored,
-                    None => Fetched::Hand(Err(error), Reason::LeaderFailed),
-                };
-            }
+            Err(error) => return self.failed(error),
         };
         match self.stale.clone() {
             Some(stored) => self.after(&stored, response, times, lease).await,
@@ -64,14 +66,39 @@ where
         }
     }
 
-    async fn take_lease(&self) -> Option<LeaseGuard> {
-        match self.core.store.lease(&self.key, &self.labels, &self.fence).wait().await {
-            Ok(lease) => Some(LeaseGuard::new(self.core.clone(), lease)),
-            Err(error) => {
-                self.core.stats.reason(error.reason());
-                None
-            }
+    /// Reads the store once more, now that an invalidation finds this fetch and cuts it off: what was read before may
+    /// have been cleared since, and must then neither be freshened nor served in place of an error. And between the
+    /// lookup and the flight another fetch may have landed, which is for a store in memory worth a second look.
+    async fn look_again(&mut self) -> Option<Fetched<RB, S::Error>> {
+        let known = self.stale.take();
+        if known.is_none() && !self.near {
+            return None;
         }
+        let mut found = self.core.store.get(&self.key);
+        if let Reply::Now(Ok(Found::Varied(names))) = &found {
+            found = self.core.store.get_variant(&self.key, &policy::variant_id(names, &self.parts.headers));
+        }
+        if known.is_none() && matches!(found, Reply::Later(_)) {
+            return None;
+        }
+        let entry = match found.wait().await.ok()? {
+            Found::Entry(entry) => entry,
+            Found::Varied(names) => {
+                let variant = policy::variant_id(&names, &self.parts.headers);
+                match self.core.store.get_variant(&self.key, &variant).wait().await.ok()? {
+                    Found::Entry(entry) => entry,
+                    _ => return None,
+                }
+            }
+            Found::Absent => return None,
+        };
+        let now = self.core.clock.now();
+        match policy::reuse(&self.lookup, entry.meta(), now) {
+            Reuse::Serve => return Some(Fetched::Stored(entry.clone(), Outcome::hit(entry.meta().ttl_secs(now)))),
+            Reuse::ServeStale(_) | Reuse::Validate(_) => self.stale = Some(entry),
+            Reuse::Fetch(_) => {}
+        }
+        None
     }
 
     async fn ask(&self, body: B, conditional: bool) -> (Result<Response<RB>, S::Error>, Times)
@@ -106,7 +133,7 @@ where
         stored: &Arc<Entry>,
         response: Response<RB>,
         times: Times,
-        lease: Option<LeaseGuard>,
+        lease: Result<LeaseGuard, Reason>,
     ) -> Fetched<RB, S::Error>
     where
         S: Clone,
@@ -121,7 +148,7 @@ where
             After::Freshen(storable) => {
                 let outcome =
                     Outcome { forward_status: Some(StatusCode::NOT_MODIFIED), ..Outcome::forwarded(Forward::Stale) };
-                Fetched::Stored(self.freshen(storable, stored, lease), outcome)
+                self.freshen(storable, stored, lease, outcome)
             }
             After::ServeStale(reason) => {
                 let ttl = stored.meta().ttl_secs(times.received_at);
@@ -131,7 +158,7 @@ where
                 let (answer, times) = self.ask(B::default(), false).await;
                 match answer {
                     Ok(response) => self.admit(response, times, lease, Some(stored)),
-                    Err(error) => Fetched::Hand(Err(error), Reason::LeaderFailed),
+                    Err(error) => self.failed(error),
                 }
             }
             After::Replace => self.admit(Response::from_parts(parts, body), times, lease, Some(stored)),
@@ -139,13 +166,25 @@ where
     }
 
     /// The stored response under its freshened head. Without a lease it is served all the same, and not stored.
-    fn freshen(&self, storable: Box<Storable>, stored: &Arc<Entry>, lease: Option<LeaseGuard>) -> Arc<Entry> {
+    fn freshen(
+        &self,
+        storable: Box<Storable>,
+        stored: &Arc<Entry>,
+        lease: Result<LeaseGuard, Reason>,
+        outcome: Outcome,
+    ) -> Fetched<RB, S::Error> {
+        self.note_use(&storable);
+        let key = self.key.clone();
         match lease {
-            Some(lease) => Keep::new(storable, lease, self.rule.policy(), None).freshen(self.key.clone(), stored),
-            None => {
+            Ok(lease) => {
+                let keep = Keep::new(storable, key, lease, self.rule.policy(), None);
+                Fetched::Freshened { keep, stored: stored.clone(), outcome }
+            }
+            Err(reason) => {
                 let meta = stored.meta();
-                let tags = meta.tags.clone();
-                Arc::new(storable.into_entry(self.key.clone(), meta.category.clone(), tags, stored.body().clone()))
+                let (category, tags) = (meta.category.clone(), meta.tags.clone());
+                let entry = storable.into_entry(key, category, tags, stored.body().clone());
+                Fetched::Stored(Arc::new(entry), Outcome { detail: Some(reason), ..outcome })
             }
         }
     }
@@ -155,7 +194,7 @@ where
         &self,
         response: Response<RB>,
         times: Times,
-        lease: Option<LeaseGuard>,
+        lease: Result<LeaseGuard, Reason>,
         replaced: Option<&Arc<Entry>>,
     ) -> Fetched<RB, S::Error> {
         let (parts, body) = response.into_parts();
@@ -167,34 +206,44 @@ where
         let storable = match policy::admit(&self.parts, &self.lookup, &parts, times, options) {
             Admission::Store(storable) => storable,
             Admission::Skip(reason) => {
-                self.core.uncacheable.remember(&self.key, times.received_at);
+                // What only this request rules out says nothing about the next one.
+                if !matches!(reason, Reason::Authorization | Reason::ClientCacheControl) {
+                    self.core.uncacheable.remember(&self.key, times.received_at);
+                }
                 self.forget(replaced, &parts);
                 return Fetched::Hand(Ok(Response::from_parts(parts, body)), reason);
             }
         };
-        if parts.extensions.get::<CloseDelimited>().is_some() {
-            // Invariant: nothing half. A body that ends with its connection cannot be told from one that was cut.
-            self.core.uncacheable.remember(&self.key, times.received_at);
-            return Fetched::Hand(Ok(Response::from_parts(parts, body)), Reason::Incomplete);
-        }
-        self.core.uncacheable.forget(&self.key);
-        if lease.is_none() && !self.shared {
-            return Fetched::Hand(Ok(Response::from_parts(parts, body)), Reason::LeaseLost);
-        }
         let content_length = body.size_hint().exact().or_else(|| content_length(&parts.headers));
-        let shown = Arc::new(Shown {
-            status: parts.status,
-            version: parts.version,
-            original: parts.headers,
-            shared: storable.headers.clone(),
-            vary: storable.vary.clone(),
-            selecting: storable.selecting.clone(),
-            content_length,
-            max_body: options.max_body,
-            stored: lease.is_some(),
-        });
-        let keep = lease.map(|lease| Keep::new(storable, lease, options, content_length));
+        let unfit = match () {
+            // Invariant: nothing half. A body that ends with its connection cannot be told from one that was cut.
+            () if parts.extensions.get::<CloseDelimited>().is_some() => Some(Reason::Incomplete),
+            () if content_length.is_some_and(|length| length > options.max_body) => Some(Reason::TooLarge),
+            () => None,
+        };
+        if let Some(reason) = unfit {
+            self.core.uncacheable.remember(&self.key, times.received_at);
+            return Fetched::Hand(Ok(Response::from_parts(parts, body)), reason);
+        }
+        self.note_use(&storable);
+        let lease = if self.fence.is_closed() { Err(Reason::Invalidated) } else { lease };
+        let (unstored, lease) = (lease.as_ref().err().copied(), lease.ok());
+        if let Some(reason) = unstored.filter(|_| !self.shared) {
+            return Fetched::Hand(Ok(Response::from_parts(parts, body)), reason);
+        }
+        let shown = Arc::new(Shown::new(parts, &storable, content_length, options.max_body, unstored));
+        let keep = lease.map(|lease| Keep::new(storable, self.key.clone(), lease, options, content_length));
         Fetched::Share { shown, keep, body }
+    }
+
+    /// Notes whether the next requests may wait for one fetch: what is stored to be validated before every use answers
+    /// nobody else.
+    fn note_use(&self, storable: &Storable) {
+        if storable.reusable_to().is_some_and(|end| end > storable.initial_age) {
+            self.core.uncacheable.forget(&self.key);
+        } else {
+            self.core.uncacheable.remember(&self.key, storable.received_at);
+        }
     }
 
     /// What is stored goes when the origin answers its validation with something of its own that cannot be stored,
@@ -206,6 +255,11 @@ where
                 self.core.background.run(removal);
             }
         }
+    }
+
+    /// The inner service gave no answer.
+    fn failed(&self, error: S::Error) -> Fetched<RB, S::Error> {
+        self.stale_on_failure().unwrap_or(Fetched::Hand(Err(error), Reason::LeaderFailed))
     }
 
     fn stale_on_failure<E>(&self) -> Option<Fetched<RB, E>> {

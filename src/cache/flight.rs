@@ -35,9 +35,23 @@ pub(super) struct Base {
 
 /// All flights of one cache, whatever layers and services they belong to.
 pub(super) struct Flights {
-    by_key: Mutex<ByKey>,
+    list: Mutex<List>,
     count: AtomicUsize,
     next_id: AtomicU64,
+}
+
+#[derive(Default)]
+struct List {
+    by_key: ByKey,
+    /// The invalidations under way.
+    cuts: Vec<(u64, Selector)>,
+}
+
+/// An invalidation under way. A fetch that begins meanwhile can be joined by requests that come meanwhile, and stores
+/// nothing: it may have read what is about to be cleared. When this is dropped, such fetches are cut off too.
+pub(super) struct Cut<'f> {
+    flights: &'f Flights,
+    id: u64,
 }
 
 /// What came of asking for a flight.
@@ -78,9 +92,9 @@ impl Flights {
         // Flights that are looked at may be dropped here as the last of their kind, and leave the list by doing so:
         // that must wait until the list is unlocked.
         let mut looked_at = Vec::new();
-        let mut by_key = self.lock();
+        let mut list = self.lock();
         if shared {
-            for flight in by_key.get(key).into_iter().flatten().filter_map(Weak::upgrade) {
+            for flight in list.by_key.get(key).into_iter().flatten().filter_map(Weak::upgrade) {
                 let suits = flight.base().is_joinable() && !tried.contains(&flight.base().id);
                 looked_at.push(flight.clone());
                 if suits && let Ok(flight) = flight.into_any().downcast::<F>() {
@@ -93,44 +107,39 @@ impl Flights {
             return Boarding::Full;
         }
         let flight = Arc::new(launch(self.next_id.fetch_add(1, Ordering::Relaxed)));
+        let Base { labels, fence, .. } = flight.base();
+        if list.cuts.iter().any(|(_, cut)| cut.hits(key, &labels.tags, labels.category.as_ref())) {
+            fence.close();
+        }
         let as_flight: Arc<dyn Flight> = flight.clone();
-        by_key.entry(key.clone()).or_default().push(Arc::downgrade(&as_flight));
+        list.by_key.entry(key.clone()).or_default().push(Arc::downgrade(&as_flight));
         Boarding::Lead(flight)
     }
 
     /// Called by a flight that is being dropped.
     pub(super) fn leave(&self, base: &Base) {
-        let mut by_key = self.lock();
-        if let Some(flights) = by_key.get_mut(&base.key) {
+        let mut list = self.lock();
+        if let Some(flights) = list.by_key.get_mut(&base.key) {
             // The one that leaves can no longer be upgraded; any other that cannot is leaving too.
             flights.retain(|flight| flight.strong_count() > 0);
             if flights.is_empty() {
-                by_key.remove(&base.key);
+                list.by_key.remove(&base.key);
             }
         }
-        drop(by_key);
+        drop(list);
         self.count.fetch_sub(1, Ordering::AcqRel);
     }
 
-    /// Cuts off every flight that the selector hits: it takes no more followers and stores nothing.
-    pub(super) fn cut(&self, selector: &Selector) {
-        for flight in self.hit_by(selector) {
-            flight.base().close_doors();
-            flight.base().fence.close();
-        }
-    }
-
-    fn hit_by(&self, selector: &Selector) -> Vec<Arc<dyn Flight>> {
-        let by_key = self.lock();
-        let flights = by_key.values().flatten().filter_map(Weak::upgrade);
-        // Collected before any is dropped; see `board`.
-        let (hit, missed): (Vec<_>, Vec<_>) = flights.partition(|flight| {
-            let Base { key, labels, .. } = flight.base();
-            selector.hits(key, &labels.tags, labels.category.as_ref())
-        });
-        drop(by_key);
-        drop(missed);
-        hit
+    /// Cuts off every flight that the selector hits: it takes no more followers and stores nothing. So are those that
+    /// begin before the cut is dropped, when it is dropped.
+    pub(super) fn cut(&self, selector: Selector) -> Cut<'_> {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let mut list = self.lock();
+        let hit = list.hit_by(&selector);
+        list.cuts.push((id, selector));
+        drop(list);
+        hit.close();
+        Cut { flights: self, id }
     }
 
     /// Fetches under way.
@@ -138,14 +147,53 @@ impl Flights {
         self.count.load(Ordering::Acquire)
     }
 
-    fn lock(&self) -> MutexGuard<'_, ByKey> {
-        self.by_key.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, List> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl List {
+    fn hit_by(&self, selector: &Selector) -> Hit {
+        let flights = self.by_key.values().flatten().filter_map(Weak::upgrade);
+        let (hit, missed) = flights.partition(|flight| {
+            let Base { key, labels, .. } = flight.base();
+            selector.hits(key, &labels.tags, labels.category.as_ref())
+        });
+        Hit { hit, _missed: missed }
+    }
+}
+
+/// The flights that a selector hits, and the others: those may be dropped here as the last of their kind, and leave the
+/// list by doing so, which must wait until the list is unlocked.
+#[must_use]
+struct Hit {
+    hit: Vec<Arc<dyn Flight>>,
+    _missed: Vec<Arc<dyn Flight>>,
+}
+
+impl Hit {
+    fn close(self) {
+        for flight in &self.hit {
+            flight.base().close_doors();
+            flight.base().fence.close();
+        }
+    }
+}
+
+impl Drop for Cut<'_> {
+    fn drop(&mut self) {
+        let mut list = self.flights.lock();
+        let Some(at) = list.cuts.iter().position(|(id, _)| *id == self.id) else { return };
+        let (_, selector) = list.cuts.swap_remove(at);
+        let hit = list.hit_by(&selector);
+        drop(list);
+        hit.close();
     }
 }
 
 impl Default for Flights {
     fn default() -> Self {
-        Self { by_key: Mutex::default(), count: AtomicUsize::new(0), next_id: AtomicU64::new(1) }
+        Self { list: Mutex::default(), count: AtomicUsize::new(0), next_id: AtomicU64::new(1) }
     }
 }
 

@@ -1,11 +1,13 @@
 //! The slow way of a lookup: the store that must be waited for, the flight that is led or joined.
 
 use std::marker::PhantomData;
+use std::pin::pin;
 use std::sync::Arc;
 
-use http::header::{CONTENT_LENGTH, RANGE};
+use http::header::{CONTENT_LENGTH, IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE};
 use http::{Method, Request, Response, StatusCode, request};
 use http_body::Body as HttpBody;
+use tokio::time::Sleep;
 use tower::ServiceExt as _;
 use tower_service::Service;
 
@@ -14,6 +16,7 @@ use super::fetch::Errand;
 use super::fill::{Fill, Landed, Reader, Shown};
 use super::flight::{Base, Boarding};
 use super::handle::{Core, OnStoreError};
+use super::join::Joined;
 use super::respond::{self, Reply as Answer, Signs};
 use super::service::{Looked, own};
 use super::{ResponseBody, background};
@@ -65,7 +68,10 @@ where
             Stock::Entry(entry) => match policy::reuse(&self.lookup, entry.meta(), self.core.clock.now()) {
                 Reuse::Serve => return Ok(self.serve(&entry, None)),
                 Reuse::ServeStale(reason) => {
-                    self.refresh(&entry);
+                    // A client that takes what is stale of its own accord causes no request.
+                    if reason == Reason::StaleWhileRevalidate {
+                        self.refresh(&entry);
+                    }
                     return Ok(self.serve(&entry, Some(reason)));
                 }
                 Reuse::Validate(reason) => (because(Forward::Stale, reason), Some(entry)),
@@ -114,52 +120,56 @@ where
             let outcome = Outcome { detail: cause.outcome.detail.or(Some(reason)), ..cause.outcome };
             return self.alone(body, outcome).await;
         }
-        let now = self.core.clock.now();
-        let mut shared = self.rule.coalescing() != Coalesce::Off
-            && !self.lookup.authorized
-            && !self.core.uncacheable.contains(&self.key, now);
+        if cause.stale.is_none() && self.is_conditional() && self.is_uncacheable() {
+            // What is fetched to be stored is fetched whole. Nothing will be stored, so the origin may answer 304.
+            return self.alone(body, cause.outcome).await;
+        }
+        let mut shared = self.may_share();
         let mut outcome = cause.outcome;
-        let mut tried = Vec::new();
-        let mut body = Some(body);
+        let (mut tried, mut body) = (Vec::new(), Some(body));
+        let mut patience = pin!(None::<Sleep>);
         loop {
-            match self.board(shared, cause.stale.as_ref(), &tried, &mut body) {
+            match self.board(shared, &cause, &tried, &mut body) {
                 Boarding::Full => {
                     let outcome = Outcome { detail: Some(Reason::Saturated), ..outcome };
                     return self.alone(body.unwrap_or_default(), outcome).await;
                 }
-                Boarding::Lead(fill) => return self.lead(Reader::new(fill, true), outcome, &cause).await,
+                Boarding::Lead(fill) => return self.lead(Reader::new(fill, true), outcome).await,
                 Boarding::Join(fill) => {
-                    let mut reader = Reader::new(fill, false);
-                    let landed = tokio::time::timeout(self.rule.wait(), reader.head()).await;
-                    match landed {
-                        Err(_) => (shared, outcome.detail) = (false, Some(Reason::CoalesceTimeout)),
-                        Ok(Landed::Shared(shown)) if shown.suits(&self.parts.headers) => {
-                            return Ok(self.share(reader, &shown, Outcome { collapsed: true, ..outcome }, false));
-                        }
-                        Ok(Landed::Stored(entry, how)) if self.selects(&entry) => {
-                            return Ok(self.served(&entry, Outcome { collapsed: true, ..how }));
-                        }
-                        Ok(Landed::Shared(_) | Landed::Stored(..)) => {
-                            outcome = Outcome { forward: Some(Forward::VaryMiss), ..outcome };
-                            tried.push(reader.id());
-                        }
-                        Ok(Landed::Mine(_, reason) | Landed::Released(reason)) => {
-                            (shared, outcome.detail) = (false, Some(released(reason)));
-                        }
+                    if patience.is_none() {
+                        patience.set(Some(tokio::time::sleep(self.rule.wait())));
+                    }
+                    tried.push(fill.id());
+                    match self.join(Reader::new(fill, false), outcome, patience.as_mut()).await {
+                        Joined::Answer(answer) => return Ok(answer),
+                        Joined::OtherVariant => outcome.forward = Some(Forward::VaryMiss),
+                        Joined::Released(reason) => (shared, outcome.detail) = (false, Some(reason)),
                     }
                 }
             }
         }
     }
 
+    /// Whether this request may be answered by a fetch that was begun for another, and its own fetch may answer others.
+    /// A client whose own Cache-Control counts has asked for something of its own.
+    fn may_share(&self) -> bool {
+        self.rule.coalescing() != Coalesce::Off
+            && !self.lookup.authorized
+            && self.lookup.client.is_empty()
+            && !self.is_uncacheable()
+    }
+
+    /// Whether the last answer could not be stored.
+    fn is_uncacheable(&self) -> bool {
+        self.core.uncacheable.contains(&self.key, self.core.clock.now())
+    }
+
+    fn is_conditional(&self) -> bool {
+        self.parts.headers.contains_key(IF_NONE_MATCH) || self.parts.headers.contains_key(IF_MODIFIED_SINCE)
+    }
+
     /// Joins a flight, or begins one that takes `body`.
-    fn board(
-        &self,
-        shared: bool,
-        stale: Option<&Arc<Entry>>,
-        tried: &[u64],
-        body: &mut Option<B>,
-    ) -> Boarding<Fill<RB, S::Error>> {
+    fn board(&self, shared: bool, cause: &Cause, tried: &[u64], body: &mut Option<B>) -> Boarding<Fill<RB, S::Error>> {
         self.core.flights.board(&self.key, shared, tried, |id| {
             let labels = Labels {
                 category: self.rule.category_name().cloned(),
@@ -175,7 +185,8 @@ where
                 fence: base.fence.clone(),
                 lookup: Lookup { head: false, ..self.lookup.clone() },
                 parts: self.parts_of_a_get(),
-                stale: stale.cloned(),
+                stale: cause.stale.clone(),
+                near: cause.near,
                 shared,
                 body: PhantomData,
             };
@@ -197,24 +208,23 @@ where
         &self,
         mut reader: Reader<RB, S::Error>,
         outcome: Outcome,
-        cause: &Cause,
     ) -> Result<Response<Body<RB, S::Error>>, S::Error> {
-        // Between the lookup and the flight another one may have landed.
-        if cause.near
-            && cause.stale.is_none()
-            && let Reply::Now(Ok(Found::Entry(entry))) = self.core.store.get(&self.key)
-            && policy::reuse(&self.lookup, entry.meta(), self.core.clock.now()) == Reuse::Serve
-        {
-            return Ok(self.serve(&entry, None));
-        }
         match reader.head().await {
             Landed::Shared(shown) => {
-                let outcome = Outcome { stored: shown.stored, ..outcome };
+                let detail = outcome.detail.or(shown.unstored);
+                let outcome = Outcome { stored: shown.unstored.is_none(), detail, ..outcome };
                 Ok(self.share(reader, &shown, outcome, true))
             }
-            Landed::Stored(entry, how) => Ok(self.served(&entry, how)),
+            Landed::Stored(entry, how) => {
+                let why = outcome.detail.filter(|_| how.forward.is_some());
+                Ok(self.served(&entry, Outcome { detail: how.detail.or(why), ..how }))
+            }
             Landed::Mine(Ok(response), reason) => Ok(self.mine(response, reason, outcome)),
-            Landed::Mine(Err(error), _) => Err(error),
+            Landed::Mine(Err(error), _) => {
+                self.count(&outcome);
+                Err(error)
+            }
+            Landed::Fallen(panic) => std::panic::resume_unwind(panic),
             // Only who follows is released, so this is never seen; a 502 is better than a panic.
             Landed::Released(reason) => Ok(self.refuse(StatusCode::BAD_GATEWAY, "the fetch was lost", reason)),
         }
@@ -239,7 +249,7 @@ where
     }
 
     /// A response that is read as it arrives.
-    fn share(
+    pub(super) fn share(
         &self,
         reader: Reader<RB, S::Error>,
         shown: &Shown,
@@ -257,7 +267,11 @@ where
                 let mut answer = Response::new(Body::shared(reader, shown.content_length));
                 *answer.status_mut() = shown.status;
                 *answer.version_mut() = shown.version;
-                *answer.headers_mut() = shown.fields(leads);
+                if leads {
+                    (*answer.headers_mut(), *answer.extensions_mut()) = shown.for_leader();
+                } else {
+                    *answer.headers_mut() = shown.for_follower(self.core.clock.now());
+                }
                 answer
             }
         };
@@ -274,12 +288,13 @@ where
         self.served(entry, stale.map_or(Outcome::hit(ttl), |reason| Outcome::stale(ttl, reason)))
     }
 
-    fn served(&self, entry: &Entry, outcome: Outcome) -> Response<Body<RB, S::Error>> {
+    pub(super) fn served(&self, entry: &Entry, outcome: Outcome) -> Response<Body<RB, S::Error>> {
         self.count(&outcome);
         let now = self.core.clock.now();
         let answer = Answer {
             request: &self.parts.headers,
             head: self.parts.method == Method::HEAD,
+            plain: self.lookup.plain,
             signs: self.signs,
             key: &self.key,
             now,
@@ -289,21 +304,17 @@ where
 
     /// Refreshes a stored response behind the back of whoever is served it stale. One at a time per key.
     fn refresh(&self, stale: &Arc<Entry>) {
-        if let Boarding::Lead(fill) = self.board(true, Some(stale), &[], &mut None) {
+        let outcome = because(Forward::Stale, Reason::StaleWhileRevalidate);
+        let cause = Cause { outcome, stale: Some(stale.clone()), near: false };
+        if let Boarding::Lead(fill) = self.board(true, &cause, &[], &mut None) {
             background::drain(&self.core, Reader::new(fill, true));
         }
-    }
-
-    /// Whether a stored response was stored for the fields of this request.
-    fn selects(&self, entry: &Entry) -> bool {
-        let names: Vec<_> = entry.meta().selecting.iter().map(|(name, _)| name.clone()).collect();
-        policy::selecting(&names, &self.parts.headers) == entry.meta().selecting
     }
 
     /// An answer of larder's own.
     fn refuse(&self, status: StatusCode, error: &str, reason: Reason) -> Response<Body<RB, S::Error>> {
         self.core.stats.reason(reason);
-        let mut answer = respond::refusal(status, error, Some(reason));
+        let mut answer = respond::refusal(status, error, reason);
         let outcome = Outcome { detail: Some(reason), ..Outcome::refused() };
         self.signs.write(answer.headers_mut(), &outcome, None);
         answer
@@ -324,19 +335,6 @@ fn because(forward: Forward, reason: Reason) -> Outcome {
     // `fwd=stale` says already that the response was stale.
     let detail = Some(reason).filter(|reason| *reason != Reason::Stale);
     Outcome { detail, ..Outcome::forwarded(forward) }
-}
-
-/// What a follower says when the request it waited for got an answer of its own.
-fn released(reason: Reason) -> Reason {
-    match reason {
-        Reason::LeaderFailed
-        | Reason::ConnectFailed
-        | Reason::ConnectTimeout
-        | Reason::UpstreamTimeout
-        | Reason::UpstreamClosed
-        | Reason::UpstreamGarbage => Reason::LeaderFailed,
-        _ => Reason::LeaderUncacheable,
-    }
 }
 
 impl StoreError {

@@ -54,10 +54,10 @@ pub(super) struct Core {
 }
 
 impl Core {
-    /// Cuts off what is in flight, then clears what is stored: in this order, so that a fetch which began before can
-    /// neither be joined nor stored once this has returned.
+    /// Cuts off what is in flight, clears what is stored, and cuts off what has begun meanwhile: a fetch that began
+    /// before this has returned, and may have read what was to be cleared, can be neither joined nor stored after it.
     pub(super) async fn invalidate(&self, selector: &Selector) -> Result<Cleared, StoreError> {
-        self.flights.cut(selector);
+        let _cut = self.flights.cut(selector.clone());
         self.store.invalidate(selector).wait().await
     }
 }

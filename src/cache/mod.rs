@@ -25,6 +25,8 @@ mod fill;
 mod flight;
 mod flow;
 mod handle;
+mod join;
+mod lease;
 mod respond;
 mod service;
 mod uncacheable;

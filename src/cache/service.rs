@@ -14,9 +14,7 @@ use std::task::{Context, Poll};
 
 use http::{Method, Request, Response, StatusCode, request};
 use http_body::Body as HttpBody;
-use pin_project_lite::pin_project;
 use tower::ServiceExt as _;
-use tower::util::Oneshot;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -28,7 +26,7 @@ use super::flow::Flow;
 use super::handle::Core;
 use super::respond::{self, Reply as Answer, Signs};
 use crate::entry::Entry;
-use crate::outcome::{Fault, Forward, Outcome};
+use crate::outcome::{Fault, Forward, Outcome, Reason};
 use crate::policy::{self, Lookup, Reuse};
 use crate::route::Table;
 use crate::store::{Found, Reply, StoreError};
@@ -56,28 +54,16 @@ impl<S> Layer<S> for CacheLayer {
 
 type Answered<RB, E> = Result<Response<Body<RB, E>>, E>;
 
-pin_project! {
-    /// The answer of a [`CacheService`]. Dropping it abandons the request; a fetch that others share goes on, and a write
-    /// that was sent is finished so that what it changed is cleared.
-    pub struct ResponseFuture<S, B, RB>
-    where
-        S: Service<Request<B>>,
-    {
-        #[pin]
-        state: State<S, B, RB>,
-    }
+/// The answer of a [`CacheService`]. Dropping it abandons the request; a fetch that others share goes on, and a write
+/// that was sent is finished so that what it changed is cleared.
+pub struct ResponseFuture<RB, E> {
+    state: State<RB, E>,
 }
 
-pin_project! {
-    #[project = Projected]
-    enum State<S, B, RB>
-    where
-        S: Service<Request<B>>,
-    {
-        Ready { answer: Option<Response<Body<RB, S::Error>>> },
-        Pass { #[pin] answer: Oneshot<S, Request<B>>, signs: Signs, outcome: Outcome },
-        Slow { answer: Pin<Box<dyn Future<Output = Answered<RB, S::Error>> + Send>> },
-    }
+/// Small, because it is moved about for every hit.
+enum State<RB, E> {
+    Ready(Option<Response<Body<RB, E>>>),
+    Later(Pin<Box<dyn Future<Output = Answered<RB, E>> + Send>>),
 }
 
 impl<S, B, RB> Service<Request<B>> for CacheService<S>
@@ -90,7 +76,7 @@ where
 {
     type Response = Response<Body<RB, S::Error>>;
     type Error = S::Error;
-    type Future = ResponseFuture<S, B, RB>;
+    type Future = ResponseFuture<RB, S::Error>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         Poll::Ready(Ok(()))
@@ -104,21 +90,21 @@ where
             Ask::Lookup(wanted, lookup) => {
                 let found = self.look(&mut parts, &table, &wanted);
                 match self.hit(&parts, signs, &wanted, &lookup, &found) {
-                    Some(answer) => State::Ready { answer: Some(answer) },
+                    Some(answer) => State::Ready(Some(answer)),
                     None => {
                         ask::show_only_keyed(&mut parts, &table, wanted.rule, &wanted.key);
                         let Wanted { rule, key } = wanted;
                         let (core, inner, rule) = (self.core.clone(), self.inner.clone(), rule.clone());
                         let parts = Arc::new(parts);
                         let flow = Flow { core, inner, rule, key, lookup, parts, signs, body: PhantomData };
-                        State::Slow { answer: Box::pin(flow.answer(body, found)) }
+                        State::Later(Box::pin(flow.answer(body, found)))
                     }
                 }
             }
             Ask::Write => {
                 let write = clear::Write::new(self.core.clone(), Arc::clone(&table), signs, &parts);
                 let request = Request::from_parts(parts, body);
-                State::Slow { answer: Box::pin(write.send(self.inner.clone(), request)) }
+                State::Later(Box::pin(write.send(self.inner.clone(), request)))
             }
             Ask::Bypass(wanted, reason) => {
                 self.core.stats.bypass(reason);
@@ -131,8 +117,12 @@ where
             }
             Ask::Pass(None) => self.pass(Request::from_parts(parts, body), signs, Outcome::forwarded(Forward::Method)),
             Ask::Refuse(error) => {
-                let answer = respond::refusal(StatusCode::BAD_REQUEST, &error.to_string(), None);
-                State::Ready { answer: Some(answer) }
+                let reason = Reason::BadPath;
+                self.core.stats.reason(reason);
+                let mut answer = respond::refusal(StatusCode::BAD_REQUEST, &error.to_string(), reason);
+                let outcome = Outcome { detail: Some(reason), ..Outcome::refused() };
+                signs.write(answer.headers_mut(), &outcome, None);
+                State::Ready(Some(answer))
             }
         };
         ResponseFuture { state }
@@ -170,17 +160,19 @@ impl<S> CacheService<S> {
         let outcome = Outcome::hit(entry.meta().ttl_secs(now));
         self.core.stats.lookup(&wanted.key, wanted.rule.category_name(), &outcome, now);
         let head = parts.method == Method::HEAD;
-        let answer = Answer { request: &parts.headers, head, signs, key: &wanted.key, now };
+        let answer = Answer { request: &parts.headers, head, plain: lookup.plain, signs, key: &wanted.key, now };
         Some(answer.with_entry(entry, &outcome))
     }
 
-    fn pass<B, RB>(&self, request: Request<B>, signs: Signs, outcome: Outcome) -> State<S, B, RB>
+    /// Sends a request on for itself alone.
+    fn pass<B, RB>(&self, request: Request<B>, signs: Signs, outcome: Outcome) -> State<RB, S::Error>
     where
-        S: Service<Request<B>, Response = Response<RB>> + Clone,
-        S::Error: Send + 'static,
+        S: Service<Request<B>, Response = Response<RB>, Future: Send, Error: Send + 'static> + Clone + Send + 'static,
+        B: Send + 'static,
         RB: ResponseBody,
     {
-        State::Pass { answer: self.inner.clone().oneshot(request), signs, outcome }
+        let answer = self.inner.clone().oneshot(request);
+        State::Later(Box::pin(async move { answer.await.map(|response| own(response, signs, outcome)) }))
     }
 }
 
@@ -216,32 +208,22 @@ pub(super) fn own<RB: ResponseBody, E: Send + 'static>(
     Response::from_parts(parts, Body::own(body))
 }
 
-impl<S, B, RB> Future for ResponseFuture<S, B, RB>
-where
-    S: Service<Request<B>, Response = Response<RB>>,
-    S::Error: Send + 'static,
-    RB: ResponseBody,
-{
-    type Output = Answered<RB, S::Error>;
+impl<RB: ResponseBody, E: Send + 'static> Future for ResponseFuture<RB, E> {
+    type Output = Answered<RB, E>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().state.project() {
-            Projected::Ready { answer } => answer.take().map_or(Poll::Pending, |answer| Poll::Ready(Ok(answer))),
-            Projected::Pass { answer, signs, outcome } => {
-                answer.poll(cx).map(|answer| answer.map(|response| own(response, *signs, *outcome)))
-            }
-            Projected::Slow { answer } => answer.as_mut().poll(cx),
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.state {
+            State::Ready(answer) => answer.take().map_or(Poll::Pending, |answer| Poll::Ready(Ok(answer))),
+            State::Later(answer) => answer.as_mut().poll(cx),
         }
     }
 }
 
-impl<S, B, RB> fmt::Debug for ResponseFuture<S, B, RB>
-where
-    S: Service<Request<B>> + 'static,
-    S::Error: Send,
-    RB: ResponseBody,
-{
+impl<RB, E> fmt::Debug for ResponseFuture<RB, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ResponseFuture")
     }
 }
+
+/// Nothing in it is pinned but what is boxed.
+impl<RB, E> Unpin for ResponseFuture<RB, E> {}

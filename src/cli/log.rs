@@ -31,11 +31,12 @@ pub(super) fn start(around: &Surroundings, format: Format) -> anyhow::Result<()>
     .map_err(|error| anyhow!(error))
 }
 
-/// The filter: what was asked for, over a default in which larder speaks and the access log is silent.
+/// The filter: what was asked for, over a default in which larder speaks, the access log is silent, and the Redis client
+/// leaves it to larder to say that Redis is away.
 ///
 /// A bare level, as in `debug`, means larder too, so the default's word on larder must not stand beside it.
 fn directives(asked: Option<&str>) -> String {
-    const QUIET: &str = "larder::access=off";
+    const QUIET: &str = "fred=error,larder::access=off";
     let Some(asked) = asked else { return format!("warn,larder=info,{QUIET}") };
     let has_level = asked.split(',').any(|directive| !directive.contains(['=', '[']) && !directive.contains("::"));
     if has_level { format!("{QUIET},{asked}") } else { format!("warn,larder=info,{QUIET},{asked}") }
@@ -48,11 +49,11 @@ mod tests {
     #[test]
     fn the_access_log_is_silent_until_it_is_named() {
         for (asked, filter) in [
-            (None, "warn,larder=info,larder::access=off"),
-            (Some("debug"), "larder::access=off,debug"),
-            (Some("larder::access=info"), "warn,larder=info,larder::access=off,larder::access=info"),
-            (Some("info,larder::access=info"), "larder::access=off,info,larder::access=info"),
-            (Some("off"), "larder::access=off,off"),
+            (None, "warn,larder=info,fred=error,larder::access=off"),
+            (Some("debug"), "fred=error,larder::access=off,debug"),
+            (Some("larder::access=info"), "warn,larder=info,fred=error,larder::access=off,larder::access=info"),
+            (Some("info,larder::access=info"), "fred=error,larder::access=off,info,larder::access=info"),
+            (Some("fred=debug"), "warn,larder=info,fred=error,larder::access=off,fred=debug"),
         ] {
             assert_eq!(directives(asked), filter);
         }

@@ -21,9 +21,15 @@ const NO: u8 = 1;
 /// What was given cannot be used.
 const UNUSABLE: u8 = 2;
 
+const ENVIRONMENT: &str = "\
+Environment:
+  REDIS_URL           the shared store; without it, and without `redis:` in the file, entries live in memory
+  LARDER_ADMIN_TOKEN  what callers of the admin routes must show
+  LARDER_LOG          what is logged, as in `debug`; `info,larder::access=info` adds a line for each request";
+
 /// An HTTP response cache: a reverse proxy that keeps what an API answers, and clears it when the API is written to.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100, arg_required_else_help = true)]
+#[command(version, max_term_width = 100, arg_required_else_help = true, after_help = ENVIRONMENT)]
 struct Arguments {
     /// How log lines are written.
     #[arg(long, global = true, value_enum, default_value_t)]

@@ -6,11 +6,12 @@ use std::process::ExitCode;
 use anyhow::Context;
 use http::Uri;
 use larder::cache::Cache;
-use larder::config::{Config, Diagnostics, Env, render_all};
-use larder::server::{Reload, Server, judge};
+use larder::config::{Config, Diagnostics, Env, Secret, render_all};
+use larder::server::{Reload, Report, Server, StartError, check_exposure, judge};
+use tokio::sync::oneshot;
 
 use super::listen::{self, Open};
-use super::signals::{Signals, told_twice};
+use super::signals::Signals;
 use super::{ConfigFile, Surroundings, UNUSABLE, runtime};
 
 /// The exit code of a process that was told to end a second time.
@@ -58,23 +59,36 @@ pub(super) fn run(arguments: &Arguments, around: Surroundings) -> anyhow::Result
 }
 
 async fn serve(config: &Config, read_again: impl Fn() -> Result<Config, Diagnostics>) -> anyhow::Result<ExitCode> {
-    let (mut signals, again) = (Signals::listen()?, Signals::listen()?);
+    let signals = Signals::listen()?;
+    check_exposure(config.admin.listen, config.admin.token.as_ref().map(Secret::expose))?;
     let Open { listeners, proxy, admin } = listen::open(config.listen, config.admin.listen)?;
     let server = Server::start(config).await.context("cannot start")?;
     let cache = server.cache().clone();
     tracing::info!(listen = %proxy, admin = %admin, routes = config.table.rules().len(), "serving");
-    let shutdown = async {
-        signals.end(|| tokio::task::block_in_place(|| reload(config, read_again(), &cache))).await;
-        tracing::info!("draining: requests in flight are finished, new connections refused");
-    };
-    finish(server.run(listeners, shutdown), again).await
+    let (stop, stopped) = oneshot::channel::<()>();
+    let reload = || tokio::task::block_in_place(|| reload(config, read_again(), &cache));
+    // An error says that the sender is gone, which is how it says stop.
+    let server = server.run(listeners, async { drop(stopped.await) });
+    attend(server, stop, signals, reload).await
 }
 
-/// Waits for a server to end, or for the second time that the process is told to.
-pub(super) async fn finish(
-    server: impl Future<Output = Result<larder::server::Report, larder::server::StartError>>,
-    signals: Signals,
+/// Sees a server to its end: tells it to stop when the process is told to end, and does not wait for it when the process
+/// is told a second time.
+///
+/// The two times are counted on one listener. Signals that follow each other closely look like one to another listener
+/// that has yet to wake up for the first.
+pub(super) async fn attend(
+    server: impl Future<Output = Result<Report, StartError>>,
+    stop: oneshot::Sender<()>,
+    mut signals: Signals,
+    reload: impl FnMut(),
 ) -> anyhow::Result<ExitCode> {
+    let told_twice = async {
+        signals.end(reload).await;
+        tracing::info!("draining: requests in flight are finished, new connections refused");
+        drop(stop);
+        signals.end(|| {}).await;
+    };
     tokio::select! {
         report = server => {
             match report.context("cannot start")?.cut() {
@@ -83,7 +97,7 @@ pub(super) async fn finish(
             }
             Ok(ExitCode::SUCCESS)
         }
-        () = told_twice(signals) => {
+        () = told_twice => {
             tracing::warn!("ended at once: connections were cut");
             Ok(ExitCode::from(CUT_SHORT))
         }

@@ -18,7 +18,7 @@ enum Wish {
 }
 
 impl Signals {
-    /// Listens from now on. Each value hears every signal.
+    /// Listens from now on. A signal that comes while nobody waits is kept; several of them may count as one.
     pub(super) fn listen() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
@@ -44,10 +44,4 @@ impl Signals {
             _ = self.hangup.recv() => Wish::Reload,
         }
     }
-}
-
-/// Waits until the process was told to end twice: the second time it means at once.
-pub(super) async fn told_twice(mut signals: Signals) {
-    signals.end(|| {}).await;
-    signals.end(|| {}).await;
 }

@@ -23,6 +23,9 @@ pub enum Plan {
 pub struct Lookup {
     /// The request is a HEAD.
     pub head: bool,
+    /// The request carries nothing that could make its answer another than the stored one, whole: no condition, no
+    /// range, no credentials, no body. Nearly every request is so, and is spared the questions.
+    pub plain: bool,
     /// The request carries `Authorization` and the route does not key on it (RFC 9111 §3.5).
     pub authorized: bool,
     /// What the client's own Cache-Control asks for; empty where the route ignores it.
@@ -32,6 +35,10 @@ pub struct Lookup {
 /// Decides whether a GET or HEAD under a cached route is looked up.
 pub fn plan(parts: &request::Parts, body_is_empty: bool, options: &Options) -> Plan {
     let headers = &parts.headers;
+    let honors_client = options.client_cache_control == ClientCacheControl::Honor;
+    if body_is_empty && !honors_client && options.bypass_cookies.is_empty() && is_plain(headers) {
+        return Plan::Lookup(Lookup { head: parts.method == Method::HEAD, plain: true, ..Lookup::default() });
+    }
     if !body_is_empty || announces_body(headers) {
         return Plan::Bypass(Reason::RequestBody);
     }
@@ -49,9 +56,29 @@ pub fn plan(parts: &request::Parts, body_is_empty: bool, options: &Options) -> P
         ClientCacheControl::Honor => ClientTerms::read(headers),
     };
     Plan::Lookup(Lookup {
+        plain: false,
         head: parts.method == Method::HEAD,
         authorized: headers.contains_key(AUTHORIZATION) && !options.vary_on.names(&AUTHORIZATION),
         client,
+    })
+}
+
+/// Whether none of the fields is there that a plan, a condition or a range is made of: one pass over the names.
+fn is_plain(headers: &HeaderMap) -> bool {
+    !headers.keys().any(|name| {
+        matches!(
+            name.as_str(),
+            "authorization"
+                | "content-length"
+                | "if-match"
+                | "if-modified-since"
+                | "if-none-match"
+                | "if-range"
+                | "if-unmodified-since"
+                | "range"
+                | "transfer-encoding"
+                | "upgrade"
+        )
     })
 }
 

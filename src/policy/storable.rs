@@ -43,6 +43,13 @@ pub struct Storable {
 }
 
 impl Storable {
+    /// How old the response may become and still answer others without being validated: its lifetime, and the time in
+    /// which it may be served while it is refreshed. `None` when it must be validated before every use.
+    pub fn reusable_to(&self) -> Option<Duration> {
+        let window = if self.terms.never_stale { Duration::ZERO } else { self.stale_while_revalidate };
+        (!self.terms.always_validate).then(|| self.lifetime.saturating_add(window))
+    }
+
     /// The entry, once the body is complete.
     pub fn into_entry(self, key: Key, category: Option<Category>, tags: Vec<Tag>, body: Bytes) -> Entry {
         let meta = Meta {

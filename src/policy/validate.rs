@@ -9,6 +9,7 @@ use http::header::{
 use super::age::single_date;
 use super::date::HttpDate;
 use super::etag::{EntityTag, Tags};
+use super::fields::remove_all;
 use crate::clock::Timestamp;
 
 /// Fields that describe a body, and have no place in a 304, which has none.
@@ -45,11 +46,11 @@ pub fn conditions(stored: &HeaderMap) -> HeaderMap {
     conditions
 }
 
+static CONDITIONS: [HeaderName; 4] = [IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_RANGE, RANGE];
+
 /// Takes the client's own conditions off a request that fills the cache: its answer must be whole.
 pub fn strip_conditions(request: &mut HeaderMap) {
-    for name in [IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_RANGE, RANGE] {
-        request.remove(name);
-    }
+    remove_all(request, &CONDITIONS);
 }
 
 /// Judges a client's conditions against a stored response (RFC 9110 §13.2.2).

@@ -1,9 +1,9 @@
 //! One accepted connection: which protocol it speaks, and serving it until its end.
 
+use std::cell::RefCell;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use http::header::UPGRADE;
@@ -19,7 +19,7 @@ use tower_service::Service;
 use super::aside::Aside;
 use super::body::BoxError;
 use super::drain::{Guard, Phase};
-use super::listen::{ClientAddr, Limits};
+use super::listen::Limits;
 use super::patience::Patience;
 
 /// How connections are served.
@@ -40,10 +40,9 @@ enum Opening {
     Nothing,
 }
 
-/// Gives each request of a connection the client's address, and the connection's place where it may outlive HTTP.
+/// Hands the requests of a connection to its service, with the connection's place where that may outlive HTTP.
 struct Entrance<S> {
-    service: S,
-    client: ClientAddr,
+    service: RefCell<S>,
     guard: Guard,
     /// Hears of the first request, where nobody else does.
     first: Option<Patience>,
@@ -60,6 +59,15 @@ pin_project! {
         draining: Aside<D>,
         #[pin]
         over: Aside<E>,
+    }
+}
+
+pin_project! {
+    /// A call of a connection's service: at once where it is ready, as it nearly always is, else once it is.
+    #[project = Calling]
+    enum Call<S: Service<Request<Incoming>>> {
+        Direct { #[pin] answer: S::Future },
+        Waiting { answer: Pin<Box<Oneshot<S, Request<Incoming>>>> },
     }
 }
 
@@ -87,7 +95,7 @@ impl Protocols {
     }
 
     /// Serves a connection until either side has had enough of it.
-    pub(super) async fn serve<S, B>(&self, stream: TcpStream, peer: SocketAddr, service: S, guard: Guard)
+    pub(super) async fn serve<S, B>(&self, stream: TcpStream, service: S, guard: Guard)
     where
         S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
         S::Future: Send + 'static,
@@ -100,19 +108,19 @@ impl Protocols {
             opening = tokio::time::timeout(self.head_timeout, opening(&stream)) => opening,
             () = guard.watch().reaches(Phase::Draining) => return,
         };
-        let client = ClientAddr(peer);
+        let service = RefCell::new(service);
         let io = TokioIo::new(stream);
         match opening {
             Ok(Ok(Opening::Http1)) => {
                 let patience = Patience::new();
-                let entrance = Entrance { service, client, guard: guard.clone(), first: None };
+                let entrance = Entrance { service, guard: guard.clone(), first: None };
                 let http1 = self.http1.clone().timer(patience.clone()).serve_connection(io, entrance).with_upgrades();
                 attend(http1, |http1| http1.graceful_shutdown(), self.over(&guard, patience), guard).await;
             }
             Ok(Ok(Opening::Http2)) => {
                 // HTTP/2 has a timeout of its own only once both sides have greeted.
                 let patience = Patience::waiting();
-                let entrance = Entrance { service, client, guard: guard.clone(), first: Some(patience.clone()) };
+                let entrance = Entrance { service, guard: guard.clone(), first: Some(patience.clone()) };
                 let http2 = self.http2.serve_connection(io, entrance);
                 attend(http2, |http2| http2.graceful_shutdown(), self.over(&guard, patience), guard).await;
             }
@@ -165,19 +173,32 @@ where
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = Oneshot<S, Request<Incoming>>;
+    type Future = Call<S>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         if let Some(first) = &self.first {
             first.heard();
         }
-        let upgrade = request.headers().contains_key(UPGRADE);
-        let extensions = request.extensions_mut();
-        extensions.insert(self.client);
-        if upgrade {
-            extensions.insert(self.guard.clone());
+        if request.headers().contains_key(UPGRADE) {
+            request.extensions_mut().insert(self.guard.clone());
         }
-        self.service.clone().oneshot(request)
+        let mut service = self.service.borrow_mut();
+        match service.poll_ready(&mut Context::from_waker(Waker::noop())) {
+            // Invariant: readiness is used once, by the service that has it.
+            Poll::Ready(Ok(())) => Call::Direct { answer: service.call(request) },
+            _ => Call::Waiting { answer: Box::pin(service.clone().oneshot(request)) },
+        }
+    }
+}
+
+impl<S: Service<Request<Incoming>>> Future for Call<S> {
+    type Output = Result<S::Response, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            Calling::Direct { answer } => answer.poll(cx),
+            Calling::Waiting { answer } => answer.as_mut().poll(cx),
+        }
     }
 }
 

@@ -109,14 +109,15 @@ impl Drained {
     }
 }
 
-/// Serves HTTP/1.1 and HTTP/2 without TLS on every listener until `shutdown` ends.
+/// Serves HTTP/1.1 and HTTP/2 without TLS on every listener until `shutdown` ends. `connect` makes the service of each
+/// connection.
 ///
 /// Then the listeners are closed, so that new connections are refused; requests in flight are finished, idle
 /// connections closed, and what is left after `drain_timeout` is cut. Every listener is accepted from in a task of its
 /// own. Dropping the future cuts everything at once.
 pub async fn serve<S, B>(
     listeners: Vec<TcpListener>,
-    service: S,
+    connect: impl Fn(ClientAddr) -> S + Clone + Send + 'static,
     limits: Limits,
     shutdown: impl Future<Output = ()>,
 ) -> Drained
@@ -133,9 +134,9 @@ where
     let mut doors = JoinSet::new();
     for listener in listeners {
         let door = Door { listener, places: drain.places(), watch: drain.watch() };
-        doors.spawn(door.keep(service.clone(), Arc::clone(&protocols)));
+        doors.spawn(door.keep(connect.clone(), Arc::clone(&protocols)));
     }
-    drop(service);
+    drop(connect);
     shutdown.await;
     drain.enter(Phase::Draining);
     while doors.join_next().await.is_some() {}
@@ -161,7 +162,7 @@ struct Door {
 impl Door {
     /// Accepts until the server drains. No error ends it.
     #[expect(clippy::disallowed_methods, reason = "a connection is a task of its own, and holds a place until it ends")]
-    async fn keep<S, B>(self, service: S, protocols: Arc<Protocols>)
+    async fn keep<S, B>(self, connect: impl Fn(ClientAddr) -> S, protocols: Arc<Protocols>)
     where
         S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
         S::Future: Send + 'static,
@@ -179,8 +180,8 @@ impl Door {
                 accepted = self.accept() => accepted,
             };
             let Some((stream, peer, guard)) = accepted else { continue };
-            let (service, protocols) = (service.clone(), Arc::clone(&protocols));
-            tokio::spawn(async move { protocols.serve(stream, peer, service, guard).await });
+            let (service, protocols) = (connect(ClientAddr(peer)), Arc::clone(&protocols));
+            tokio::spawn(async move { protocols.serve(stream, service, guard).await });
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -29,11 +30,14 @@ use crate::outcome::Reason;
 
 /// Sends requests to an upstream. Clones share its connections.
 ///
-/// The address of the client is taken from a [`ClientAddr`] among the request's extensions. The proxy never fails: what
+/// A clone made [for a client](Proxy::for_client) tells the upstream that client's address. The proxy never fails: what
 /// keeps the upstream from answering becomes a `502` or `504` that says why, with a
 /// [`Fault`](crate::outcome::Fault) among its extensions.
 #[derive(Clone)]
-pub struct Proxy(Arc<Inner>);
+pub struct Proxy {
+    inner: Arc<Inner>,
+    client: Option<IpAddr>,
+}
 
 struct Inner {
     client: Client<Connector, Upload>,
@@ -72,13 +76,20 @@ impl Proxy {
                 .set_host(false)
                 .build(connector.clone())
         };
-        Self(Arc::new(Inner {
+        let inner = Inner {
             client: client(config.max_idle),
             fresh: client(0),
             rules: Rules::new(&config),
             response_timeout: config.response_timeout,
             continue_timeout: config.continue_timeout,
-        }))
+        };
+        Self { inner: Arc::new(inner), client: None }
+    }
+
+    /// A clone for the requests of one client's connection.
+    #[must_use]
+    pub fn for_client(&self, ClientAddr(client): ClientAddr) -> Self {
+        Self { inner: Arc::clone(&self.inner), client: Some(client.ip()) }
     }
 }
 
@@ -96,16 +107,15 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> ResponseFuture {
-        let inner = Arc::clone(&self.0);
+        let (inner, client) = (Arc::clone(&self.inner), self.client);
         let request = request.map(Upload::new);
-        ResponseFuture(Box::pin(async move { inner.forward(request).await }))
+        ResponseFuture(Box::pin(async move { inner.forward(request, client).await }))
     }
 }
 
 impl Inner {
-    async fn forward(&self, request: Request<Upload>) -> Response<Body> {
+    async fn forward(&self, request: Request<Upload>, client: Option<IpAddr>) -> Response<Body> {
         let (mut parts, body) = request.into_parts();
-        let client = parts.extensions.get().map(|ClientAddr(address)| address.ip());
         let (upgrade, guard) = (parts.extensions.remove::<OnUpgrade>(), parts.extensions.remove::<Guard>());
         let exchange = match forward::request(&mut parts, !body.is_empty(), client, &self.rules) {
             Ok(exchange) => exchange,
@@ -215,7 +225,7 @@ impl Future for ResponseFuture {
 
 impl fmt::Debug for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Proxy").field("rules", &self.0.rules).finish_non_exhaustive()
+        f.debug_struct("Proxy").field("rules", &self.inner.rules).finish_non_exhaustive()
     }
 }
 

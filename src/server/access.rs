@@ -26,13 +26,14 @@ use verdict::Verdict;
 pub(super) struct AccessLog<S> {
     inner: S,
     cache: Cache,
+    client: ClientAddr,
 }
 
 /// What is known of a request so far. Dropping it writes the line: every answer ends in a drop, however it ends.
 #[derive(Debug)]
 struct Line {
     began: Instant,
-    client: Option<SocketAddr>,
+    client: SocketAddr,
     method: Method,
     host: Option<String>,
     path: String,
@@ -49,8 +50,8 @@ pub(super) fn is_wanted() -> bool {
 }
 
 impl<S> AccessLog<S> {
-    pub(super) fn new(inner: S, cache: Cache) -> Self {
-        Self { inner, cache }
+    pub(super) fn new(inner: S, cache: Cache, client: ClientAddr) -> Self {
+        Self { inner, cache, client }
     }
 }
 
@@ -67,7 +68,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let line = Line::of(&request, &self.cache);
+        let line = Line::of(&request, &self.cache, self.client);
         Logging { answer: self.inner.call(request), line: Some(line) }
     }
 }
@@ -130,13 +131,13 @@ impl<B: Body> Body for Logged<B> {
 }
 
 impl Line {
-    fn of<B>(request: &Request<B>, cache: &Cache) -> Self {
+    fn of<B>(request: &Request<B>, cache: &Cache, ClientAddr(client): ClientAddr) -> Self {
         let path = request.uri().path();
         let table = cache.table();
         let named = request.headers().get(HOST).and_then(|host| host.to_str().ok());
         Self {
             began: Instant::now(),
-            client: request.extensions().get().map(|ClientAddr(peer)| *peer),
+            client,
             method: request.method().clone(),
             host: request.uri().authority().map(|authority| authority.as_str()).or(named).map(str::to_owned),
             // Without the query: that is where clients put what nobody should read in a log.
@@ -161,7 +162,7 @@ impl Drop for Line {
         let Self { client, method, host, path, route, status, verdict, age, bytes, began } = self;
         tracing::info!(
             target: "larder::access",
-            client = client.map(tracing::field::display),
+            client = %client,
             method = method.as_str(),
             host = host.as_deref(),
             path = path.as_str(),

@@ -3,10 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum::extract::{ConnectInfo, Request};
-use axum::middleware::map_request;
+use axum::extract::ConnectInfo;
 use axum::response::{IntoResponse, Response};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use http::StatusCode;
 use tokio::net::TcpListener;
 
@@ -35,20 +34,15 @@ pub(super) async fn serve(admin: Admin<impl Future<Output = ()>>) {
         options = options.token(token);
     }
     let limits = Limits::default().connections(CONNECTIONS).drain_timeout(admin.drain_timeout);
-    let drained = proxy::serve(vec![listener], app(admin.cache, options), limits, admin.shutdown).await;
+    let app = app(admin.cache, options);
+    // Tells the routes where a request came from in the way that axum does.
+    let connect = move |ClientAddr(peer)| app.clone().layer(Extension(ConnectInfo::<SocketAddr>(peer)));
+    let drained = proxy::serve(vec![listener], connect, limits, admin.shutdown).await;
     tracing::debug!(cut = drained.cut(), "the admin listener is closed");
 }
 
 fn app(cache: Cache, options: Options) -> Router {
-    admin::router(cache, options).fallback(not_found).layer(map_request(with_peer))
-}
-
-/// Tells the routes where a request came from in the way that axum does.
-async fn with_peer(mut request: Request) -> Request {
-    if let Some(ClientAddr(peer)) = request.extensions().get().copied() {
-        request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer));
-    }
-    request
+    admin::router(cache, options).fallback(not_found)
 }
 
 async fn not_found() -> Response {

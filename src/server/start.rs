@@ -1,11 +1,16 @@
 //! From a configuration to the parts of a server.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use crate::cache::{Cache, CacheService, OnStoreError};
+use tower_layer::Layer as _;
+
+use crate::cache::{Cache, CacheLayer, CacheService, OnStoreError};
 use crate::clock::Clock;
 use crate::config::{Config, HostHeader, Memory, OnError, Redis, RedisUrl};
-use crate::proxy::{self, Edge, EdgeError, EdgeRules, HostName, Network, Proxy, ProxyConfig, UpstreamError};
+use crate::proxy::{
+    self, ClientAddr, Edge, EdgeError, EdgeRules, HostName, Network, Proxy, ProxyConfig, UpstreamError,
+};
 use crate::store::{MemoryStore, RedisConfig, RedisConfigError, RedisStore, Store};
 
 use super::upload::Uploads;
@@ -13,8 +18,13 @@ use super::upload::Uploads;
 /// An admin listener that others can reach needs a token of at least this many characters.
 const MIN_TOKEN: usize = 16;
 
-/// What a request goes through: the edge, the cache, the proxy.
-pub(super) type Stack = Edge<Uploads<CacheService<Proxy>>>;
+/// What requests go through: the edge, the cache, the proxy.
+#[derive(Clone, Debug)]
+pub(super) struct Stack {
+    rules: Arc<EdgeRules>,
+    cache: CacheLayer,
+    proxy: Proxy,
+}
 
 /// Why a server cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -120,12 +130,23 @@ pub(super) fn stack(config: &Config, cache: &Cache) -> Result<Stack, StartError>
         .iter()
         .map(|host| HostName::parse(host).map_err(|why| StartError::Host { host: host.clone(), why }));
     let rules = EdgeRules::default().hosts(hosts.collect::<Result<_, _>>()?);
-    Ok(Edge::new(Uploads::new(tower_layer::Layer::layer(&cache.layer(), proxy)), rules))
+    Ok(Stack { rules: Arc::new(rules), cache: cache.layer(), proxy })
 }
 
-/// Refuses admin routes that others can reach without a token worth the name.
-pub(super) fn check_exposure(listener: Option<SocketAddr>, token: Option<&str>) -> Result<(), StartError> {
-    let Some(address) = listener else { return Ok(()) };
+impl Stack {
+    /// What the requests of one connection go through.
+    pub(super) fn connect(&self, client: ClientAddr) -> Edge<Uploads<CacheService<Proxy>>> {
+        let cached = self.cache.layer(self.proxy.for_client(client));
+        Edge::new(Uploads::new(cached), Arc::clone(&self.rules))
+    }
+}
+
+/// Refuses admin routes that others can reach without a token worth the name. For those who want to know before they
+/// listen; [`Server::run`](super::Server::run) asks again.
+///
+/// # Errors
+/// [`StartError::AdminExposed`].
+pub fn check_exposure(address: SocketAddr, token: Option<&str>) -> Result<(), StartError> {
     let guarded = token.is_some_and(|token| token.chars().count() >= MIN_TOKEN);
     if guarded || address.ip().to_canonical().is_loopback() { Ok(()) } else { Err(StartError::AdminExposed(address)) }
 }
@@ -157,7 +178,7 @@ mod tests {
             ("10.0.0.1:9090", Some("fifteen letters"), false),
             ("10.0.0.1:9090", Some("sixteen letters!"), true),
         ] {
-            assert_eq!(check_exposure(address.parse().ok(), token).is_ok(), allowed, "{address} {token:?}");
+            assert_eq!(check_exposure(address.parse().unwrap(), token).is_ok(), allowed, "{address} {token:?}");
         }
     }
 }

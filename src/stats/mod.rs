@@ -1,7 +1,7 @@
 //! What is counted: hits and misses, in all, by category and by key, and every reason by its token.
 //!
 //! Everything here is bounded by the configuration or by a constant, never by what clients send: categories come from
-//! routes, reasons are an enum, and keys go through a [sketch](top) of fixed size.
+//! routes, reasons are an enum, and keys go through a sketch of fixed size.
 
 mod top;
 

@@ -14,28 +14,36 @@ const SHARDS: usize = 16;
 /// Keys counted per shard.
 const PER_SHARD: usize = 128;
 
+type Counts = HashMap<Key, u64, foldhash::fast::FixedState>;
+
 /// Counts per key, at most [`SHARDS`] times [`PER_SHARD`] of them.
 pub(super) struct TopKeys {
-    shards: [Mutex<HashMap<Key, u64, foldhash::fast::FixedState>>; SHARDS],
+    shards: [Mutex<Shard>; SHARDS],
     hasher: foldhash::fast::RandomState,
+}
+
+struct Shard {
+    counts: Counts,
+    /// No key is counted less.
+    least: u64,
 }
 
 impl TopKeys {
     pub(super) fn add(&self, key: &Key) {
         let mut shard = self.shard(key);
-        if let Some(count) = shard.get_mut(key) {
+        if let Some(count) = shard.counts.get_mut(key) {
             *count += 1;
             return;
         }
-        let inherited = if shard.len() < PER_SHARD { 0 } else { evict_least(&mut shard) };
-        shard.insert(key.clone(), inherited + 1);
+        let inherited = if shard.counts.len() < PER_SHARD { 0 } else { shard.evict_least() };
+        shard.counts.insert(key.clone(), inherited + 1);
     }
 
     pub(super) fn highest(&self, limit: usize) -> Vec<(Key, u64)> {
         let mut all: Vec<(Key, u64)> = Vec::new();
         for shard in &self.shards {
             let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            all.extend(shard.iter().map(|(key, count)| (key.clone(), *count)));
+            all.extend(shard.counts.iter().map(|(key, count)| (key.clone(), *count)));
         }
         all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
         all.truncate(limit);
@@ -44,23 +52,36 @@ impl TopKeys {
 
     pub(super) fn clear(&self) {
         for shard in &self.shards {
-            shard.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            shard.counts.clear();
+            shard.least = 0;
         }
     }
 
-    fn shard(&self, key: &Key) -> MutexGuard<'_, HashMap<Key, u64, foldhash::fast::FixedState>> {
+    fn shard(&self, key: &Key) -> MutexGuard<'_, Shard> {
         let at = (self.hasher.hash_one(key) >> 32) as usize % SHARDS;
         self.shards[at].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn evict_least(shard: &mut HashMap<Key, u64, foldhash::fast::FixedState>) -> u64 {
-    let Some((key, count)) = shard.iter().min_by_key(|(_, count)| **count).map(|(key, count)| (key.clone(), *count))
-    else {
-        return 0;
-    };
-    shard.remove(&key);
-    count
+impl Shard {
+    /// Removes a key that is counted least and gives back its count. Among many such keys, as when every request is for
+    /// another one, the search ends at the first.
+    fn evict_least(&mut self) -> u64 {
+        let mut found: Option<(&Key, u64)> = None;
+        for (key, &count) in &self.counts {
+            if found.is_none_or(|(_, least)| count < least) {
+                found = Some((key, count));
+            }
+            if count <= self.least {
+                break;
+            }
+        }
+        let Some((key, count)) = found.map(|(key, count)| (key.clone(), count)) else { return 0 };
+        self.least = count;
+        self.counts.remove(&key);
+        count
+    }
 }
 
 impl Default for TopKeys {
@@ -69,7 +90,8 @@ impl Default for TopKeys {
         let seed = hasher.hash_one(0u8);
         Self {
             shards: std::array::from_fn(|_| {
-                Mutex::new(HashMap::with_hasher(foldhash::fast::FixedState::with_seed(seed)))
+                let counts = HashMap::with_hasher(foldhash::fast::FixedState::with_seed(seed));
+                Mutex::new(Shard { counts, least: 0 })
             }),
             hasher,
         }

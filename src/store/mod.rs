@@ -56,7 +56,8 @@ pub enum Reply<T> {
 /// What a store keeps: entries under keys.
 ///
 /// Every method may be called from any task at any time. Failures are [`StoreError`]s; the cache treats them as misses
-/// and never fails a request over them.
+/// and never fails a request over them. A store answers in bounded time, with [`StoreError::Timeout`] if need be: the
+/// cache sets no limit of its own to the request that asks, only to those that wait for it.
 pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// Reads the record of `key`: its entry, or the fields it varies on when it has variants.
     fn get(&self, key: &Key) -> Reply<Result<Found, StoreError>>;
@@ -64,7 +65,8 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// Reads one variant of `key`. [`Found::Absent`] when there is no such variant.
     fn get_variant(&self, key: &Key, variant: &VariantId) -> Reply<Result<Found, StoreError>>;
 
-    /// Asks for the lease on `key` before it is fetched. Once this has answered, every invalidation that selects the
+    /// Asks for the lease on `key` before it is fetched. When nobody is left to use it, the answer is waited for all the
+    /// same, and the lease given back. Once this has answered, every invalidation that selects the
     /// key by its name, by `labels` or by pattern ends the lease.
     fn lease(&self, key: &Key, labels: &Labels, fence: &Arc<Fence>) -> Reply<Result<Lease, StoreError>>;
 

@@ -15,37 +15,37 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 /// A server and the store behind it.
-pub struct Rig {
+pub(crate) struct Rig {
     address: SocketAddr,
-    pub store: Names,
+    pub(crate) store: Names,
 }
 
 /// What came back.
-pub struct Answer {
-    pub status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     pub head: String,
-    pub text: String,
+    pub(crate) text: String,
 }
 
 type Name = (Key, Vec<Tag>, Option<Category>);
 
 /// A store of names: what can be selected, with nothing behind it.
 #[derive(Clone, Debug)]
-pub struct Names {
+pub(crate) struct Names {
     entries: Arc<Mutex<Vec<Name>>>,
     away: Arc<AtomicBool>,
 }
 
 impl Rig {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(Options::default(), OnStoreError::Bypass).await
     }
 
-    pub async fn with(options: Options, on_error: OnStoreError) -> Self {
+    pub(crate) async fn with(options: Options, on_error: OnStoreError) -> Self {
         Self::serve(options, on_error, |admin| admin).await
     }
 
-    pub async fn nested(prefix: &'static str) -> Self {
+    pub(crate) async fn nested(prefix: &'static str) -> Self {
         let mount =
             move |admin| Router::new().route("/", axum::routing::get(|| async { "the app" })).nest(prefix, admin);
         Self::serve(Options::default(), OnStoreError::Bypass, mount).await
@@ -65,19 +65,19 @@ impl Rig {
         Self { address, store }
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send("GET", path).await
     }
 
-    pub async fn send(&self, method: &str, path: &str) -> Answer {
+    pub(crate) async fn send(&self, method: &str, path: &str) -> Answer {
         self.send_with(method, path, "").await
     }
 
-    pub async fn post(&self, path: &str, body: &str) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: &str) -> Answer {
         self.exchange("POST", path, &format!("Content-Length: {}\r\n", body.len()), body).await
     }
 
-    pub async fn send_with(&self, method: &str, path: &str, fields: &str) -> Answer {
+    pub(crate) async fn send_with(&self, method: &str, path: &str, fields: &str) -> Answer {
         self.exchange(method, path, fields, "").await
     }
 
@@ -96,7 +96,7 @@ impl Rig {
 }
 
 impl Answer {
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.text).expect(&self.text)
     }
 }
@@ -120,7 +120,7 @@ impl Names {
         Self { entries: Arc::new(Mutex::new(entries)), away: Arc::default() }
     }
 
-    pub fn go_away(&self) {
+    pub(crate) fn go_away(&self) {
         self.away.store(true, Ordering::Release);
     }
 

@@ -41,8 +41,9 @@ impl Front {
         let address = listener.local_addr().expect("bound");
         let stop = Arc::new(Notify::new());
         let told = Arc::clone(&stop);
-        let service = Edge::new(Proxy::new(setting.config), setting.rules);
-        let serving = serve(vec![listener], service, setting.limits, async move { told.notified().await });
+        let (proxy, rules) = (Proxy::new(setting.config), Arc::new(setting.rules));
+        let connect = move |client| Edge::new(proxy.for_client(client), Arc::clone(&rules));
+        let serving = serve(vec![listener], connect, setting.limits, async move { told.notified().await });
         Self { address, stop, ended: tokio::spawn(serving) }
     }
 

@@ -75,7 +75,7 @@ async fn an_upstream_that_speaks_http2_is_spoken_to_in_it() {
         let said = format!("{:?} {} {:?}", request.version(), request.uri(), request.headers().get("te"));
         Ok::<_, std::convert::Infallible>(Response::new(Full::new(Bytes::from(said))))
     });
-    tokio::spawn(serve(vec![listener], echo, Limits::default(), std::future::pending()));
+    tokio::spawn(serve(vec![listener], move |_| echo, Limits::default(), std::future::pending()));
     let front = Front::at(&url, |mut setting| {
         setting.config = setting.config.http2(true);
         setting

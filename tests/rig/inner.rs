@@ -1,5 +1,7 @@
 //! An inner service whose answers the test holds in its hand.
 
+#![allow(dead_code, reason = "no test uses all of the rig")]
+
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -8,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Response, StatusCode, request};
 use http_body::{Body, Frame};
 use larder::cache::BoxError;
@@ -39,8 +42,19 @@ struct Script(Option<Box<Make>>);
 
 /// One call that waits for its answer.
 pub(crate) struct Held {
-    answer: oneshot::Sender<Response<Stream>>,
+    answer: oneshot::Sender<Play>,
 }
+
+/// What a call comes to.
+enum Play {
+    Answer(Response<Stream>),
+    Panic,
+}
+
+/// In place of a frame: the body panics.
+#[derive(Debug, thiserror::Error)]
+#[error("the body panics")]
+struct Bang;
 
 /// A body whose frames the test sends one by one.
 pub(crate) struct Stream {
@@ -73,6 +87,11 @@ impl Hand {
         self.held.recv().await.expect("the service is gone")
     }
 
+    /// The next call that waits already.
+    pub(crate) fn take(&mut self) -> Option<Held> {
+        self.held.try_recv().ok()
+    }
+
     pub(crate) fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
     }
@@ -85,14 +104,19 @@ impl Held {
         let (_, frames) = mpsc::unbounded_channel();
         let stream = Stream { frames, ready: VecDeque::from([Bytes::from(text)]) };
         // The caller may be gone: that is what some tests are about.
-        let _ = self.answer.send(Response::from_parts(parts, stream));
+        let _ = self.answer.send(Play::Answer(Response::from_parts(parts, stream)));
     }
 
     /// Answers with a head; the body follows through the tap.
     pub(crate) fn stream(self, head: Response<()>) -> Tap {
         let (tap, frames) = mpsc::unbounded_channel();
-        let _ = self.answer.send(head.map(|()| Stream { frames, ready: VecDeque::new() }));
+        let _ = self.answer.send(Play::Answer(head.map(|()| Stream { frames, ready: VecDeque::new() })));
         Tap(tap)
+    }
+
+    /// Panics in place of an answer.
+    pub(crate) fn panic(self) {
+        let _ = self.answer.send(Play::Panic);
     }
 
     /// Whether somebody still waits for the answer.
@@ -103,7 +127,22 @@ impl Held {
 
 impl Tap {
     pub(crate) fn send(&self, data: &'static str) {
-        let _ = self.0.send(Ok(Frame::data(Bytes::from_static(data.as_bytes()))));
+        self.send_bytes(Bytes::from_static(data.as_bytes()));
+    }
+
+    pub(crate) fn send_bytes(&self, data: Bytes) {
+        let _ = self.0.send(Ok(Frame::data(data)));
+    }
+
+    /// Ends the body with trailers.
+    pub(crate) fn trailers(self, name: &'static str, value: &'static str) {
+        let trailers = HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static(value))]);
+        let _ = self.0.send(Ok(Frame::trailers(trailers)));
+    }
+
+    /// The body panics when it is asked for more.
+    pub(crate) fn panic(self) {
+        let _ = self.0.send(Err(Bang.into()));
     }
 
     pub(crate) fn fail(self) {
@@ -118,7 +157,10 @@ impl Body for Stream {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match self.ready.pop_front() {
             Some(data) if !data.is_empty() => Poll::Ready(Some(Ok(Frame::data(data)))),
-            _ => self.frames.poll_recv(cx),
+            _ => match self.frames.poll_recv(cx) {
+                Poll::Ready(Some(Err(error))) if error.is::<Bang>() => panic!("{error}"),
+                polled => polled,
+            },
         }
     }
 
@@ -148,7 +190,8 @@ impl Service<Request<Empty>> for Inner {
         }
         Box::pin(async move {
             match answered.await {
-                Ok(response) => Ok(response),
+                Ok(Play::Answer(response)) => Ok(response),
+                Ok(Play::Panic) => panic!("the service panics"),
                 Err(_) => std::future::pending().await,
             }
         })

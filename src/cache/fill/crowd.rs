@@ -47,16 +47,27 @@ impl Crowd {
     /// Gives the place up.
     pub(super) fn leave(&self, place: usize) {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(place) = places.get_mut(place) {
-            *place = Place::default();
-        }
+        let left = places.get_mut(place).map(std::mem::take);
+        // A waker may run anybody's code when it is dropped.
+        drop(places);
+        drop(left);
     }
 
     /// Wakes everybody who asked, once.
     pub(super) fn wake_all(&self) {
+        self.wake_but(None);
+    }
+
+    /// Wakes everybody else: who drives looks for itself.
+    pub(super) fn wake_others(&self, driver: usize) {
+        self.wake_but(Some(driver));
+    }
+
+    fn wake_but(&self, spared: Option<usize>) {
         let woken: Vec<Waker> = {
             let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-            places.iter_mut().filter_map(|place| place.waker.take()).collect()
+            let others = places.iter_mut().enumerate().filter(|(place, _)| Some(*place) != spared);
+            others.filter_map(|(_, place)| place.waker.take()).collect()
         };
         for waker in woken {
             waker.wake();

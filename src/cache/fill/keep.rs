@@ -1,47 +1,43 @@
 //! What a fetch needs to store what it brings: the judgement of policy, and the lease.
 
-use std::any::Any;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::header::HeaderName;
 
+use crate::cache::flight::Flight;
 use crate::cache::handle::Core;
+use crate::cache::lease::LeaseGuard;
 use crate::entry::Entry;
 use crate::key::Key;
 use crate::outcome::Reason;
 use crate::policy::{self, Options, Storable, StoreIf};
-use crate::store::{Lease, Put, Reply, StoreError, Stored};
+use crate::store::{Lease, Put, Reply, StoreError, Stored, VariantId};
 
-/// Keeps a flight in the list until it is let go.
-pub(in crate::cache) type Held = Option<Arc<dyn Any + Send + Sync>>;
-
-/// A lease that is given back when it is dropped unused.
-pub(in crate::cache) struct LeaseGuard {
-    core: Arc<Core>,
-    lease: Option<Lease>,
-}
+/// Closes the doors of a flight when it is dropped, and keeps the flight in the list until then.
+pub(super) struct Landing(Option<Arc<dyn Flight>>);
 
 /// Stores a response when its body is complete. Dropped before, it gives the lease back and stores nothing.
 pub(in crate::cache) struct Keep {
     storable: Box<Storable>,
+    key: Key,
     lease: LeaseGuard,
     store_if: StoreIf,
     max_variants: usize,
     content_length: Option<u64>,
+    arrived: u64,
 }
 
-impl LeaseGuard {
-    pub(in crate::cache) fn new(core: Arc<Core>, lease: Lease) -> Self {
-        Self { core, lease: Some(lease) }
+impl Landing {
+    pub(super) fn of(flight: Option<Arc<dyn Flight>>) -> Self {
+        Self(flight)
     }
 }
 
-impl Drop for LeaseGuard {
+impl Drop for Landing {
     fn drop(&mut self) {
-        if let Some(lease) = self.lease.take()
-            && let Reply::Later(release) = self.core.store.release(lease)
-        {
-            self.core.background.run(release);
+        if let Some(flight) = &self.0 {
+            flight.base().close_doors();
         }
     }
 }
@@ -49,59 +45,71 @@ impl Drop for LeaseGuard {
 impl Keep {
     pub(in crate::cache) fn new(
         storable: Box<Storable>,
+        key: Key,
         lease: LeaseGuard,
         options: &Options,
         content_length: Option<u64>,
     ) -> Self {
-        Self { storable, lease, store_if: options.store_if.clone(), max_variants: options.max_variants, content_length }
+        let (store_if, max_variants) = (options.store_if.clone(), options.max_variants);
+        Self { storable, key, lease, store_if, max_variants, content_length, arrived: 0 }
     }
 
-    /// Stores the complete body. A store that answers later is waited for in the background: no client waits for it.
-    pub(in crate::cache) fn store(mut self, body: Bytes, flight: Held) {
-        let core = self.lease.core.clone();
+    pub(super) fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// Whether the body has the length that its head announced once this many bytes more have arrived.
+    pub(super) fn is_whole_with(&mut self, more: usize) -> bool {
+        self.arrived += more as u64;
+        self.content_length == Some(self.arrived)
+    }
+
+    /// Stores the complete body. A store that answers later is waited for in the background: no client waits for it,
+    /// and the flight can be joined until then.
+    pub(super) fn store(mut self, body: Bytes, landing: Landing) {
+        let core = self.lease.core().clone();
         if self.content_length.is_some_and(|length| length != body.len() as u64) {
             return core.stats.reason(Reason::Incomplete);
         }
         if let Err(reason) = policy::admit_body(&self.store_if, &body) {
             return core.stats.reason(reason);
         }
-        let Some(lease) = self.lease.lease.take() else { return };
-        let (key, labels) = (lease.key().clone(), lease.labels().clone());
-        let names: Arc<[_]> = self.storable.vary.as_slice().into();
-        let variant = (!names.is_empty()).then(|| {
-            let id = policy::variant_of(&self.storable.selecting);
-            (names, id)
-        });
-        let entry = Arc::new(self.storable.into_entry(key, labels.category, labels.tags, body));
-        put(&core, lease, Put { entry, variant, max_variants: self.max_variants, now: core.clock.now() }, flight);
+        let Some(lease) = self.lease.take() else { return };
+        let labels = lease.labels().clone();
+        let variant = variant(&self.storable);
+        let entry = Arc::new(self.storable.into_entry(self.key, labels.category, labels.tags, body));
+        put(&core, lease, Put { entry, variant, max_variants: self.max_variants, now: core.clock.now() }, landing);
     }
 
     /// Stores a head that a validation freshened, with the body that is stored already.
-    pub(in crate::cache) fn freshen(mut self, key: Key, stored: &Entry) -> Arc<Entry> {
-        let core = self.lease.core.clone();
-        let names: Arc<[_]> = self.storable.vary.as_slice().into();
-        let variant = (!names.is_empty()).then(|| (names, policy::variant_of(&self.storable.selecting)));
+    pub(super) fn freshen(mut self, stored: &Entry, landing: Landing) -> Arc<Entry> {
+        let core = self.lease.core().clone();
+        let variant = variant(&self.storable);
         let meta = stored.meta();
-        let entry = self.storable.into_entry(key, meta.category.clone(), meta.tags.clone(), stored.body().clone());
-        let entry = Arc::new(entry);
-        if let Some(lease) = self.lease.lease.take() {
-            let put_this =
-                Put { entry: entry.clone(), variant, max_variants: self.max_variants, now: core.clock.now() };
-            put(&core, lease, put_this, None);
+        let (category, tags) = (meta.category.clone(), meta.tags.clone());
+        let entry = Arc::new(self.storable.into_entry(self.key, category, tags, stored.body().clone()));
+        if let Some(lease) = self.lease.take() {
+            let (entry, now) = (entry.clone(), core.clock.now());
+            put(&core, lease, Put { entry, variant, max_variants: self.max_variants, now }, landing);
         }
         entry
     }
 }
 
-fn put(core: &Arc<Core>, lease: Lease, put: Put, flight: Held) {
+/// The place of a response among the variants of its key, where there are any.
+fn variant(storable: &Storable) -> Option<(Arc<[HeaderName]>, VariantId)> {
+    let names: Arc<[HeaderName]> = storable.vary.as_slice().into();
+    (!names.is_empty()).then(|| (names, policy::variant_of(&storable.selecting)))
+}
+
+fn put(core: &Arc<Core>, lease: Lease, put: Put, landing: Landing) {
     match core.store.put(lease, put) {
         Reply::Now(answer) => count(core, &answer),
         Reply::Later(answer) => {
             let core_then = core.clone();
             let wait = async move {
                 count(&core_then, &answer.await);
-                // The fetch can be joined until what it brought can be read.
-                drop(flight);
+                drop(landing);
             };
             if !core.background.run(wait) {
                 core.stats.reason(Reason::Saturated);

@@ -6,20 +6,25 @@
 //! nobody's way, and when the last one is dropped the fetch is dropped with it.
 //!
 //! Two locks, neither held while anybody waits. `seen` guards what has arrived and is held for moments. `stage` is held
-//! while the fetch is polled and is only ever tried: who does not get it leaves a note (`contended`), and the holder
-//! wakes the crowd after it let go, so that no wake-up is lost between the two.
+//! while the fetch is polled, by the one whose [`Turn`] it is.
+//!
+//! A panic of the inner service while it is polled is not the driver's: it goes on in the request that caused the fetch,
+//! and the others are told that the fetch failed.
 
 mod crowd;
 mod keep;
+#[cfg(test)]
+mod model;
 mod reader;
 mod seen;
 mod shown;
+mod turn;
 
 use std::any::Any;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
@@ -33,11 +38,13 @@ use super::handle::Core;
 use crate::entry::Entry;
 use crate::outcome::{Outcome, Reason};
 use crowd::Crowd;
-pub(super) use keep::{Keep, LeaseGuard};
+pub(super) use keep::Keep;
+use keep::Landing;
 pub(super) use reader::Reader;
 pub(super) use seen::Landed;
 use seen::Seen;
 pub(super) use shown::Shown;
+use turn::Turn;
 
 /// The future of a fetch: the lease, the request to the inner service, and the judgement of its answer.
 pub(super) type Fetch<RB, E> = Pin<Box<dyn Future<Output = Fetched<RB, E>> + Send>>;
@@ -50,6 +57,8 @@ pub(super) enum Fetched<RB, E> {
     Hand(Result<Response<RB>, E>, Reason),
     /// A stored response answers after all.
     Stored(Arc<Entry>, Outcome),
+    /// A stored response is good again, under a new head that is stored with it.
+    Freshened { keep: Keep, stored: Arc<Entry>, outcome: Outcome },
 }
 
 /// A fetch in flight, and what has arrived of it.
@@ -59,7 +68,7 @@ pub(super) struct Fill<RB, E> {
     crowd: Arc<Crowd>,
     seen: Mutex<Seen<RB, E>>,
     stage: Mutex<Stage<RB, E>>,
-    contended: AtomicBool,
+    turn: Turn,
     /// The fill itself, to be held on to while its store is under way.
     myself: OnceLock<Weak<Self>>,
 }
@@ -73,44 +82,53 @@ enum Stage<RB, E> {
 
 impl<RB: ResponseBody, E: Send + 'static> Fill<RB, E> {
     pub(super) fn new(base: Base, core: Arc<Core>, fetch: Fetch<RB, E>) -> Self {
-        Self {
+        let fill = Self {
             base,
             core,
             crowd: Arc::default(),
             seen: Mutex::default(),
             stage: Mutex::new(Stage::Head(fetch)),
-            contended: AtomicBool::new(false),
+            turn: Turn::default(),
             myself: OnceLock::new(),
-        }
+        };
+        // The leader's place is taken before anybody can join, so that nobody can read the beginning away from it.
+        fill.seen().enter(fill.crowd.enter());
+        fill
+    }
+
+    pub(super) fn id(&self) -> u64 {
+        self.base.id
     }
 
     /// Polls the fetch unless somebody else does. True when something may have changed.
-    fn drive(&self) -> bool {
-        let Some(mut stage) = self.try_stage() else { return false };
-        let waker = Waker::from(self.crowd.clone());
-        let progress = self.advance(&mut stage, &mut Context::from_waker(&waker));
-        drop(stage);
-        if self.contended.swap(false, Ordering::SeqCst) || progress {
-            self.crowd.wake_all();
+    fn drive(&self, driver: usize) -> bool {
+        if !self.turn.take() {
+            return false;
+        }
+        let progress = self.advance();
+        if self.turn.give_back() || progress {
+            self.crowd.wake_others(driver);
         }
         progress
     }
 
-    /// The right to drive. Who does not get it the first time leaves a note and tries once more: either the second
-    /// try succeeds, or the holder has yet to look for notes.
-    fn try_stage(&self) -> Option<MutexGuard<'_, Stage<RB, E>>> {
-        let attempt = || match self.stage.try_lock() {
-            Ok(stage) => Some(stage),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        };
-        attempt().or_else(|| {
-            self.contended.store(true, Ordering::SeqCst);
-            attempt()
+    /// Polls the fetch; true when that brought something. Whatever happens in there, this returns.
+    fn advance(&self) -> bool {
+        let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
+        let waker = Waker::from(self.crowd.clone());
+        let polled = catch_unwind(AssertUnwindSafe(|| self.poll(&mut stage, &mut Context::from_waker(&waker))));
+        polled.unwrap_or_else(|panic| {
+            let remains = std::mem::replace(&mut *stage, Stage::Over);
+            // Nothing is left to say about a second panic.
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(remains)));
+            self.base.close_doors();
+            self.core.stats.reason(Reason::LeaderFailed);
+            self.seen().fall(panic);
+            true
         })
     }
 
-    fn advance(&self, stage: &mut Stage<RB, E>, cx: &mut Context<'_>) -> bool {
+    fn poll(&self, stage: &mut Stage<RB, E>, cx: &mut Context<'_>) -> bool {
         match stage {
             Stage::Over => true,
             Stage::Head(fetch) => match fetch.as_mut().poll(cx) {
@@ -145,7 +163,14 @@ impl<RB: ResponseBody, E: Send + 'static> Fill<RB, E> {
                 self.base.close_doors();
                 self.seen().hand(result, reason);
             }
-            Fetched::Stored(entry, outcome) => self.seen().answer_from(entry, outcome),
+            Fetched::Stored(entry, outcome) => {
+                self.base.close_doors();
+                self.seen().answer_from(entry, outcome);
+            }
+            Fetched::Freshened { keep, stored, outcome } => {
+                let entry = keep.freshen(&stored, self.landing());
+                self.seen().answer_from(entry, outcome);
+            }
         }
         Stage::Over
     }
@@ -184,22 +209,37 @@ impl<RB: ResponseBody, E: Send + 'static> Fill<RB, E> {
 
     /// Records a chunk. Past `max_body` nothing is kept, and nobody else may join.
     fn push(&self, data: Bytes, keep: &mut Option<Keep>) {
-        let recording = self.seen().push(data);
-        if !recording && keep.is_some() {
+        let whole = keep.as_mut().is_some_and(|keep| keep.is_whole_with(data.len()));
+        if !self.seen().push(data) {
             self.base.close_doors();
-            drop(keep.take());
-            self.core.stats.reason(Reason::TooLarge);
+            if let Some(keep) = keep.take() {
+                self.core.uncacheable.remember(keep.key(), self.core.clock.now());
+                self.core.stats.reason(Reason::TooLarge);
+            }
+        } else if whole {
+            // The length is matched. Nobody may ask for more: a server that has sent as much as it announced stops.
+            self.store(keep.take());
         }
     }
 
     /// Keeps what has arrived, now that it is complete, and then says so.
     fn finish(&self, keep: Option<Keep>, trailers: Option<HeaderMap>) {
+        self.store(keep);
+        self.seen().complete(trailers);
+    }
+
+    /// Stores what has arrived. Where there is nothing to store it with it was shared, and that is over.
+    fn store(&self, keep: Option<Keep>) {
+        let landing = self.landing();
         if let Some(keep) = keep {
             let body = self.seen().collect();
-            let held = self.myself.get().and_then(Weak::upgrade);
-            keep.store(body, held.map(|fill| fill as Arc<dyn Any + Send + Sync>));
+            keep.store(body, landing);
         }
-        self.seen().complete(trailers);
+    }
+
+    /// Once this is dropped nobody joins any more: what was fetched is found in the store or must be fetched anew.
+    fn landing(&self) -> Landing {
+        Landing::of(self.myself.get().and_then(Weak::upgrade).map(|fill| fill as Arc<dyn Flight>))
     }
 }
 

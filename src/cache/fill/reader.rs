@@ -10,6 +10,9 @@ use http_body::Frame;
 use super::{Fill, Landed};
 use crate::cache::{BoxError, ResponseBody};
 
+/// The place in the crowd that is taken from the beginning.
+const LEADER: usize = 0;
+
 /// Reads a [`Fill`], and drives it when there is nothing to read.
 ///
 /// Drop means abandoned: the others go on.
@@ -23,13 +26,11 @@ impl<RB: ResponseBody, E: Send + 'static> Reader<RB, E> {
     /// Takes a place among the readers. The one that leads is handed what the others may not see.
     pub(in crate::cache) fn new(fill: Arc<Fill<RB, E>>, leads: bool) -> Self {
         fill.myself.get_or_init(|| Arc::downgrade(&fill));
-        let place = fill.crowd.enter();
-        fill.seen().enter(place);
+        let place = if leads { LEADER } else { fill.crowd.enter() };
+        if !leads {
+            fill.seen().enter(place);
+        }
         Self { fill, place, leads }
-    }
-
-    pub(in crate::cache) fn id(&self) -> u64 {
-        self.fill.base.id
     }
 
     /// The head of the response, once it is there.
@@ -62,7 +63,7 @@ impl<RB: ResponseBody, E: Send + 'static> Reader<RB, E> {
             if let Some(found) = look(&self.fill) {
                 return Poll::Ready(found);
             }
-            if !self.fill.drive() {
+            if !self.fill.drive(self.place) {
                 return Poll::Pending;
             }
         }
@@ -73,6 +74,5 @@ impl<RB, E> Drop for Reader<RB, E> {
     fn drop(&mut self) {
         self.fill.seen().leave(self.place);
         self.fill.crowd.leave(self.place);
-        self.fill.crowd.wake_all();
     }
 }

@@ -33,12 +33,16 @@ enum Head<RB, E> {
     Shared(Arc<Shown>),
     Handed(Option<Result<Response<RB>, E>>, Reason),
     Stored(Arc<Entry>, Outcome),
+    Fallen(Option<Panic>),
 }
 
 enum End {
     Complete(Option<HeaderMap>),
     Broken(Option<BoxError>),
 }
+
+/// What a panic of the inner service carries.
+pub(super) type Panic = Box<dyn std::any::Any + Send>;
 
 /// What a reader learns when the head has arrived.
 pub(in crate::cache) enum Landed<RB, E> {
@@ -50,6 +54,8 @@ pub(in crate::cache) enum Landed<RB, E> {
     Released(Reason),
     /// A stored response answers.
     Stored(Arc<Entry>, Outcome),
+    /// The inner service panicked. Whose request caused the fetch panics too, as it would have without a cache.
+    Fallen(Panic),
 }
 
 /// Why a reader's body ends early.
@@ -57,6 +63,8 @@ pub(in crate::cache) enum Landed<RB, E> {
 pub(super) enum Cut {
     #[error("the upstream's body ended early")]
     Upstream,
+    #[error("the upstream's body panicked")]
+    Panicked,
     #[error("this reader fell too far behind the others")]
     Lagged,
 }
@@ -110,6 +118,15 @@ impl<RB, E> Seen<RB, E> {
         self.end = Some(End::Broken(Some(error)));
     }
 
+    /// Takes in that the inner service panicked.
+    pub(super) fn fall(&mut self, panic: Panic) {
+        if matches!(self.head, Head::Awaited) {
+            self.head = Head::Fallen(Some(panic));
+        } else if self.end.is_none() {
+            self.fail(Cut::Panicked.into());
+        }
+    }
+
     /// The body in one buffer of its exact size.
     pub(super) fn collect(&self) -> Bytes {
         let mut whole = Vec::with_capacity(usize::try_from(self.held).unwrap_or_default());
@@ -161,6 +178,10 @@ impl<RB, E> Seen<RB, E> {
             Head::Handed(slot, reason) => Some(match slot.take_if(|_| leads) {
                 Some(result) => Landed::Mine(result, *reason),
                 None => Landed::Released(*reason),
+            }),
+            Head::Fallen(panic) => Some(match panic.take_if(|_| leads) {
+                Some(panic) => Landed::Fallen(panic),
+                None => Landed::Released(Reason::LeaderFailed),
             }),
         }
     }

@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use http::Uri;
-use larder::config::{Config, Env, Source};
+use larder::config::{Config, Env, Secret, Source};
 use larder::proxy::{self, Limits};
-use larder::server::{Report, Server, StartError};
+use larder::server::{Report, Server, StartError, check_exposure};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use super::listen::{self, Open};
-use super::serve::finish;
+use super::serve::attend;
 use super::signals::Signals;
 use super::{Surroundings, runtime};
 
@@ -47,7 +47,8 @@ fn configuration(env: &Env) -> anyhow::Result<Config> {
 }
 
 async fn serve(arguments: &Arguments, config: Config) -> anyhow::Result<ExitCode> {
-    let (mut signals, again) = (Signals::listen()?, Signals::listen()?);
+    let signals = Signals::listen()?;
+    check_exposure(arguments.admin, config.admin.token.as_ref().map(Secret::expose))?;
     let Open { listeners, proxy, admin } = listen::open(arguments.listen, arguments.admin)?;
     let origin = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("cannot listen for the example API")?;
     let upstream: Uri = format!("http://{}", origin.local_addr()?).parse()?;
@@ -56,13 +57,13 @@ async fn serve(arguments: &Arguments, config: Config) -> anyhow::Result<ExitCode
     println!("{}", words::greeting(proxy, admin, arguments.delay, &config));
 
     let (ended, end_api) = oneshot::channel::<()>();
-    let api = proxy::serve(
-        vec![origin],
-        api::router(arguments.delay),
-        Limits::default().drain_timeout(Duration::ZERO),
-        async { drop(end_api.await) },
-    );
-    let server = server.run(listeners, signals.end(|| tracing::warn!("the demo's routes are built in")));
+    let api = api::router(arguments.delay);
+    let api =
+        proxy::serve(vec![origin], move |_| api.clone(), Limits::default().drain_timeout(Duration::ZERO), async {
+            drop(end_api.await)
+        });
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = server.run(listeners, async { drop(stopped.await) });
     let both = async {
         let server = async {
             let report = server.await;
@@ -72,7 +73,7 @@ async fn serve(arguments: &Arguments, config: Config) -> anyhow::Result<ExitCode
         let (report, _): (Result<Report, StartError>, _) = tokio::join!(server, api);
         report
     };
-    finish(both, again).await
+    attend(both, stop, signals, || tracing::warn!("the demo's routes are built in")).await
 }
 
 /// `300ms`, `2s`, `0`.

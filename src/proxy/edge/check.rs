@@ -1,6 +1,6 @@
 //! The rules of the edge.
 
-use http::{Method, StatusCode, request};
+use http::{Method, Request, StatusCode};
 
 use super::host::{HostName, host};
 
@@ -79,12 +79,22 @@ impl EdgeError {
 ///
 /// # Errors
 /// The first reason why it may not.
-pub fn check(parts: &request::Parts, rules: &EdgeRules) -> Result<(), EdgeError> {
-    if matches!(parts.method, Method::CONNECT | Method::TRACE) {
+pub fn check<B>(request: &Request<B>, rules: &EdgeRules) -> Result<(), EdgeError> {
+    check_line(request)?;
+    check_host(request, rules)
+}
+
+/// The method and the target of a request.
+pub(super) fn check_line<B>(request: &Request<B>) -> Result<(), EdgeError> {
+    if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
         return Err(EdgeError::Method);
     }
-    check_target(parts)?;
-    let host = host(parts)?;
+    check_target(request)
+}
+
+/// The host that a request is addressed to.
+pub(super) fn check_host<B>(request: &Request<B>, rules: &EdgeRules) -> Result<(), EdgeError> {
+    let host = host(request)?;
     match (host, rules.hosts.as_slice()) {
         (_, []) => Ok(()),
         (Some((name, port)), hosts) if hosts.iter().any(|host| host.serves(name, port)) => Ok(()),
@@ -93,14 +103,14 @@ pub fn check(parts: &request::Parts, rules: &EdgeRules) -> Result<(), EdgeError>
 }
 
 /// RFC 9112 §3.2: origin-form, absolute-form, or the asterisk of `OPTIONS`.
-fn check_target(parts: &request::Parts) -> Result<(), EdgeError> {
-    let (uri, path) = (&parts.uri, parts.uri.path());
+fn check_target<B>(request: &Request<B>) -> Result<(), EdgeError> {
+    let (uri, path) = (request.uri(), request.uri().path());
     let served = match uri.scheme_str() {
         Some(scheme) => matches!(scheme, "http" | "https"),
         // An authority without a scheme is the target of a CONNECT.
         None => uri.authority().is_none(),
     };
-    let form = path.starts_with('/') || (path == "*" && parts.method == Method::OPTIONS);
+    let form = path.starts_with('/') || (path == "*" && *request.method() == Method::OPTIONS);
     if !served || !form {
         return Err(EdgeError::Target);
     }
@@ -119,7 +129,7 @@ fn is_clean(path: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use http::{Request, Uri, Version};
+    use http::{Uri, Version};
 
     use super::*;
 
@@ -128,7 +138,7 @@ mod tests {
         for host in hosts {
             request = request.header("host", *host);
         }
-        check(&request.body(()).unwrap().into_parts().0, &EdgeRules::default())
+        check(&request.body(()).unwrap(), &EdgeRules::default())
     }
 
     #[test]
@@ -198,24 +208,24 @@ mod tests {
             for host in hosts {
                 request = request.header("host", *host);
             }
-            let (parts, ()) = request.body(()).unwrap().into_parts();
-            assert_eq!(check(&parts, &EdgeRules::default()), verdict, "{version:?} {hosts:?}");
+            let request = request.body(()).unwrap();
+            assert_eq!(check(&request, &EdgeRules::default()), verdict, "{version:?} {hosts:?}");
         }
     }
 
     #[test]
     fn http_2_names_the_host_in_its_authority() {
         let request = Request::builder().uri("http://a/").version(Version::HTTP_2);
-        assert_eq!(check(&request.body(()).unwrap().into_parts().0, &EdgeRules::default()), Ok(()));
+        assert_eq!(check(&request.body(()).unwrap(), &EdgeRules::default()), Ok(()));
         let rules = EdgeRules::default().hosts(vec![HostName::parse("b").unwrap()]);
         let request = Request::builder().uri("http://a/").version(Version::HTTP_2);
-        assert_eq!(check(&request.body(()).unwrap().into_parts().0, &rules), Err(EdgeError::HostUnknown));
+        assert_eq!(check(&request.body(()).unwrap(), &rules), Err(EdgeError::HostUnknown));
     }
 
     #[test]
     fn a_request_without_a_host_is_for_none_of_the_hosts_named() {
         let rules = EdgeRules::default().hosts(vec![HostName::parse("b").unwrap()]);
         let request = Request::builder().uri("/").version(Version::HTTP_10).body(()).unwrap();
-        assert_eq!(check(&request.into_parts().0, &rules), Err(EdgeError::HostUnknown));
+        assert_eq!(check(&request, &rules), Err(EdgeError::HostUnknown));
     }
 }

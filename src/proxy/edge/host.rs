@@ -1,7 +1,7 @@
 //! The host that a request is addressed to.
 
 use http::header::HOST;
-use http::{Uri, Version, request};
+use http::{Request, Uri, Version};
 
 use super::check::EdgeError;
 
@@ -28,8 +28,8 @@ impl HostName {
 }
 
 /// The host a request is addressed to. Only HTTP/1.0 may leave it out.
-pub(super) fn host(parts: &request::Parts) -> Result<Option<(&str, Option<u16>)>, EdgeError> {
-    let mut lines = parts.headers.get_all(HOST).iter();
+pub(super) fn host<B>(request: &Request<B>) -> Result<Option<(&str, Option<u16>)>, EdgeError> {
+    let mut lines = request.headers().get_all(HOST).iter();
     let (line, second) = (lines.next(), lines.next());
     if second.is_some() {
         return Err(EdgeError::HostRepeated);
@@ -38,16 +38,16 @@ pub(super) fn host(parts: &request::Parts) -> Result<Option<(&str, Option<u16>)>
         Some(line) => Some(split_host(line.as_bytes()).ok_or(EdgeError::HostInvalid)?),
         None => None,
     };
-    let named = match parts.uri.authority() {
+    let named = match request.uri().authority() {
         Some(authority) => Some(split_host(authority.as_str().as_bytes()).ok_or(EdgeError::HostInvalid)?),
         None => None,
     };
     match (host, named) {
-        (Some(host), Some(named)) if is_same(host, named, &parts.uri) => Ok(Some(named)),
+        (Some(host), Some(named)) if is_same(host, named, request.uri()) => Ok(Some(named)),
         (Some(_), Some(_)) => Err(EdgeError::HostMismatch),
         // HTTP/2 says in `:authority` what HTTP/1.1 says in `Host` (RFC 9113 §8.3.1).
-        (None, Some(named)) if parts.version != Version::HTTP_11 => Ok(Some(named)),
-        (None, _) if parts.version != Version::HTTP_10 => Err(EdgeError::HostMissing),
+        (None, Some(named)) if request.version() != Version::HTTP_11 => Ok(Some(named)),
+        (None, _) if request.version() != Version::HTTP_10 => Err(EdgeError::HostMissing),
         (host, _) => Ok(host),
     }
 }

@@ -6,12 +6,12 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::header::{ALLOW, HOST, HeaderValue};
-use http::{Request, Response, Uri, request};
+use http::{Request, Response, Uri};
 use http_body::{Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::check::{EdgeError, EdgeRules, check};
+use super::check::{EdgeError, EdgeRules, check_host, check_line};
 use crate::policy::strip_nominated;
 use crate::proxy::answer::answer;
 
@@ -21,27 +21,40 @@ use crate::proxy::answer::answer;
 pub struct Edge<S> {
     inner: S,
     rules: Arc<EdgeRules>,
+    /// The `Host` that passed last. A connection names one host as a rule, and it is read once.
+    passed: Option<HeaderValue>,
 }
 
 /// Brings a request that passed into the form in which it is keyed and forwarded.
-fn settle(parts: &mut request::Parts) {
-    strip_nominated(&mut parts.headers);
-    let Some(authority) = parts.uri.authority() else { return };
-    if let Ok(host) = HeaderValue::from_str(authority.as_str()) {
-        parts.headers.insert(HOST, host);
-    }
-    let path = parts.uri.path_and_query().cloned();
+fn settle<B>(request: &mut Request<B>) {
+    strip_nominated(request.headers_mut());
+    let Some(authority) = request.uri().authority() else { return };
+    let host = HeaderValue::from_str(authority.as_str());
     let mut origin = http::uri::Parts::default();
-    origin.path_and_query = path;
+    origin.path_and_query = request.uri().path_and_query().cloned();
+    if let Ok(host) = host {
+        request.headers_mut().insert(HOST, host);
+    }
     if let Ok(origin) = Uri::from_parts(origin) {
-        parts.uri = origin;
+        *request.uri_mut() = origin;
     }
 }
 
 impl<S> Edge<S> {
     /// Stands before a service.
-    pub fn new(inner: S, rules: EdgeRules) -> Self {
-        Self { inner, rules: Arc::new(rules) }
+    pub fn new(inner: S, rules: impl Into<Arc<EdgeRules>>) -> Self {
+        Self { inner, rules: rules.into(), passed: None }
+    }
+
+    fn check<B>(&mut self, request: &Request<B>) -> Result<(), EdgeError> {
+        check_line(request)?;
+        let host = only_host(request);
+        if host.is_none() || host != self.passed.as_ref() {
+            check_host(request, &self.rules)?;
+            // A copy: the field itself would keep the connection's read buffer.
+            self.passed = host.and_then(|host| HeaderValue::from_bytes(host.as_bytes()).ok());
+        }
+        Ok(())
     }
 }
 
@@ -57,16 +70,22 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (mut parts, body) = request.into_parts();
-        match check(&parts, &self.rules) {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        match self.check(&request) {
             Ok(()) => {
-                settle(&mut parts);
-                EdgeFuture::passed(self.inner.call(Request::from_parts(parts, body)))
+                settle(&mut request);
+                EdgeFuture::passed(self.inner.call(request))
             }
             Err(error) => EdgeFuture::turned_away(error),
         }
     }
+}
+
+/// The one `Host` of a request whose target names none.
+fn only_host<B>(request: &Request<B>) -> Option<&HeaderValue> {
+    let mut lines = request.headers().get_all(HOST).iter();
+    let host = lines.next()?;
+    (lines.next().is_none() && request.uri().authority().is_none()).then_some(host)
 }
 
 pin_project! {
@@ -162,6 +181,27 @@ impl<B: http_body::Body<Data = Bytes>> http_body::Body for EdgeBody<B> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proxy::HostName;
+
+    #[test]
+    fn a_host_that_passed_says_nothing_of_the_next() {
+        let rules = EdgeRules::default().hosts(vec![HostName::parse("a").unwrap()]);
+        let mut edge = Edge::new((), rules);
+        for (target, hosts, verdict) in [
+            ("/", &["a"][..], Ok(())),
+            ("/", &["a"], Ok(())),
+            ("/", &["a", "a"], Err(EdgeError::HostRepeated)),
+            ("/", &["b"], Err(EdgeError::HostUnknown)),
+            ("/", &["a"], Ok(())),
+            ("http://b/", &["a"], Err(EdgeError::HostMismatch)),
+            ("/", &[], Err(EdgeError::HostMissing)),
+            ("/a\\", &["a"], Err(EdgeError::Path)),
+        ] {
+            let request =
+                hosts.iter().fold(Request::builder().uri(target), |request, host| request.header(HOST, *host));
+            assert_eq!(edge.check(&request.body(()).unwrap()), verdict, "{target} {hosts:?}");
+        }
+    }
 
     #[test]
     fn what_passes_goes_on_in_one_form() {
@@ -172,11 +212,11 @@ mod tests {
             if !target.starts_with("http") {
                 request = request.header("host", host);
             }
-            let request = request.header("x-mine", "1").header("upgrade", "websocket").body(()).unwrap();
-            let (mut parts, ()) = request.into_parts();
-            settle(&mut parts);
-            assert_eq!((parts.uri.to_string().as_str(), &parts.headers[HOST]), (path, &HeaderValue::from_static(host)));
-            assert!(!parts.headers.contains_key("x-mine") && parts.headers.contains_key("upgrade"), "{target}");
+            let mut request = request.header("x-mine", "1").header("upgrade", "websocket").body(()).unwrap();
+            settle(&mut request);
+            let headers = request.headers();
+            assert_eq!((request.uri().to_string().as_str(), headers[HOST].to_str().unwrap()), (path, host));
+            assert!(!headers.contains_key("x-mine") && headers.contains_key("upgrade"), "{target}");
         }
     }
 }

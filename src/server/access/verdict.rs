@@ -17,8 +17,8 @@ pub(super) struct Verdict {
 
 impl Verdict {
     pub(super) fn of(headers: &HeaderMap) -> Self {
-        let lines = headers.get_all(HeaderName::from_static("cache-status")).iter();
-        lines.last().and_then(|line| line.to_str().ok()).map(Self::read).unwrap_or_default()
+        let mut lines = headers.get_all(HeaderName::from_static("cache-status")).iter();
+        lines.next_back().and_then(|line| line.to_str().ok()).map(Self::read).unwrap_or_default()
     }
 
     /// Reads larder's member, which stands last.
