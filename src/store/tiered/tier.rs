@@ -200,7 +200,8 @@ mod tests {
 
     fn tier(clock: &Clock) -> Tier {
         let memory = MemoryStore::with_clock(1 << 20, clock.clone());
-        let tier = Tier::new(memory, NearConfig::default(), clock.clone());
+        let (max_ttl, degraded_ttl) = (Duration::from_secs(1200), Duration::from_secs(7));
+        let tier = Tier::new(memory, NearConfig { max_ttl, degraded_ttl, ..NearConfig::default() }, clock.clone());
         tier.trust(true);
         tier
     }
@@ -253,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_copy_ends_with_its_entry_and_with_its_time() {
-        for (trusted, lifetime, kept) in [(true, 90, 90), (true, 86_400, 3600), (false, 90, 5), (false, 2, 2)] {
+        for (trusted, lifetime, kept) in [(true, 90, 90), (true, 86_400, 1200), (false, 90, 7), (false, 2, 2)] {
             let clock = Clock::manual(NOW);
             let tier = tier(&clock);
             tier.trust(trusted);
@@ -274,7 +275,7 @@ mod tests {
         tier.trust(false);
         assert_eq!(tier.keep_alone(put()), Stored::Yes);
         assert!(has(&tier, "GET:/a"));
-        clock.advance(Duration::from_secs(5));
+        clock.advance(Duration::from_secs(7));
         assert!(!has(&tier, "GET:/a"));
         assert_eq!(tier.keep_alone(put()), Stored::Yes);
         tier.trust(true);
