@@ -194,6 +194,18 @@ pub struct Health {
     pub error: Option<String>,
     /// Invalidations kept until the server is back.
     pub queued_invalidations: u64,
+    /// How far the memory in front of a shared store can be relied on, where there is one.
+    pub near: Option<Near>,
+}
+
+/// The state of the memory in front of a shared store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Near {
+    /// Every change in the shared store is told, and drops the copy.
+    Coherent,
+    /// Changes are not told: copies are kept for a short time only.
+    Degraded,
 }
 
 impl<T: Send + 'static> Reply<T> {

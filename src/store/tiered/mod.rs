@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use self::tier::Tier;
 use super::redis::{Listener, News, RedisStore};
-use super::{Fence, Found, Health, Labels, Lease, MemoryStore, Put, Reply, Store, StoreError, Stored, VariantId};
+use super::{Fence, Found, Health, Labels, Lease, MemoryStore, Near, Put, Reply, Store, StoreError, Stored, VariantId};
 use crate::clock::Clock;
 use crate::invalidation::{Cleared, Selector};
 use crate::key::Key;
@@ -176,7 +176,8 @@ impl Store for TieredStore {
     }
 
     fn health(&self) -> Reply<Health> {
-        self.redis.health()
+        let near = Some(if self.is_coherent() { Near::Coherent } else { Near::Degraded });
+        later(self.redis.health(), || move |health| Health { near, ..health })
     }
 }
 
