@@ -197,6 +197,19 @@ async fn a_change_by_anybody_leaves_memory() {
 }
 
 #[tokio::test]
+async fn a_great_many_deletions_at_once_are_told() {
+    let server = RedisServer::start();
+    let node = node(&server).await;
+    node.fill(page("GET:/a", "x")).await;
+    let each = |command: &str| format!("for n = 1, 100000 do redis.call({command}) end");
+    server.cli(&["EVAL", &each("'SET', 'larder:GET:/' .. n, 'x', 'PX', 60000"), "0"]);
+    warm(&node, "GET:/a").await;
+    let delete = each("'DEL', 'larder:GET:/' .. n");
+    server.cli(&["EVAL", &format!("{delete} redis.call('DEL', 'larder:GET:/a')"), "0"]);
+    waited("one message of 100 000 keys", PATIENCE, || near(&node, "GET:/a").is_none()).await;
+}
+
+#[tokio::test]
 async fn what_expires_or_is_evicted_in_redis_leaves_memory() {
     let server = RedisServer::start();
     let node = node(&server).await;
@@ -405,6 +418,20 @@ async fn every_master_of_a_cluster_is_listened_to() {
         two.invalidate(&named(text)).await;
         left(&one, text, "an invalidation in a cluster").await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_one_master_of_a_cluster_memory_is_not_relied_on() {
+    let mut cluster = redis_cluster::RedisCluster::start();
+    let node = node_at(cluster.url()).await;
+    let texts = ["GET:/1", "GET:/2", "GET:/3", "GET:/4"];
+    for text in texts {
+        node.fill(page(text, "x")).await;
+        warm(&node, text).await;
+    }
+    cluster.kill_one();
+    let empty = || !node.store.is_coherent() && texts.iter().all(|text| near(&node, text).is_none());
+    waited("memory is empty", NOTICED_WITHIN, empty).await;
 }
 
 #[tokio::test]

@@ -117,7 +117,7 @@ async fn listen<H: Fn(News<'_>) + Send + Sync>(access: &Access, link: &Link, hea
     let mut told = false;
     loop {
         let began = Instant::now();
-        let lost = watch(access, link, hear).await;
+        let lost = watch(access, link, hear, told).await;
         if began.elapsed() > PAUSES.1 * 2 {
             (pause, told) = (PAUSES.0, false);
         }
@@ -132,7 +132,7 @@ async fn listen<H: Fn(News<'_>) + Send + Sync>(access: &Access, link: &Link, hea
 }
 
 /// One life of the link: connects, listens, ends with the first connection that is lost. `None`: other servers.
-async fn watch<H: Fn(News<'_>) + Send + Sync>(access: &Access, link: &Link, hear: &H) -> Option<Lost> {
+async fn watch<H: Fn(News<'_>) + Send + Sync>(access: &Access, link: &Link, hear: &H, again: bool) -> Option<Lost> {
     let (breaks, places) = (link.breaks(), access.places(link));
     let mut wires = Vec::with_capacity(places.len());
     for wire in gather(places.iter().map(|place| access.open(place))).await {
@@ -146,7 +146,7 @@ async fn watch<H: Fn(News<'_>) + Send + Sync>(access: &Access, link: &Link, hear
     }
     let mut listening: Vec<_> = wires.into_iter().map(|wire| Box::pin(wire.listen(hear))).collect();
     // Invariant: whatever ends this, a panic or the end of the runtime included, is told.
-    let mut standing = Standing { hear, up: false };
+    let mut standing = Standing { hear, again, up: false };
     let mut look = pin!(async {
         let mut looks = interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -175,6 +175,8 @@ async fn watch<H: Fn(News<'_>) + Send + Sync>(access: &Access, link: &Link, hear
 /// The link as it was told to whoever listens.
 struct Standing<'a, H: Fn(News<'_>)> {
     hear: &'a H,
+    /// Its loss was reported, so its return is.
+    again: bool,
     up: bool,
 }
 
@@ -182,7 +184,9 @@ impl<H: Fn(News<'_>)> Standing<'_, H> {
     fn rise(&mut self) {
         if !std::mem::replace(&mut self.up, true) {
             (self.hear)(News::Up);
-            tracing::debug!("every change in Redis is told");
+            if self.again {
+                tracing::info!("changes in Redis are told again; memory keeps what it fetches");
+            }
         }
     }
 }

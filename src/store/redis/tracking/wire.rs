@@ -78,7 +78,7 @@ impl Wire {
         }
         let track = [b"CLIENT", b"TRACKING".as_slice(), b"ON", b"BCAST", b"PREFIX", access.prefix.as_bytes()];
         let commands = [command(&hello), command(&track)].concat();
-        self.stream.write_all(&commands).await?;
+        self.say(&commands).await?;
         for _ in 0..2 {
             // A message that comes before the last answer is about a time in which nothing was relied on.
             while let Heard::Changed(_) | Heard::Flushed | Heard::Other = self.next().await? {}
@@ -105,11 +105,10 @@ impl Wire {
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         pings.reset();
         loop {
-            if let Some((frame, ..)) = decode_bytes_mut(&mut self.arrived).map_err(|_| Lost::Garbage)? {
-                return match understand(frame) {
-                    Heard::Refusal(why) => Err(Lost::Refused(why.into())),
-                    heard => Ok(heard),
-                };
+            match self.frame()? {
+                Some(Heard::Refusal(why)) => return Err(Lost::Refused(why.into())),
+                Some(heard) => return Ok(heard),
+                None => {}
             }
             if self.arrived.len() > LARGEST {
                 return Err(Lost::Garbage);
@@ -124,9 +123,26 @@ impl Wire {
                     dead = Instant::now() + DEAD_AFTER;
                 }
                 () = sleep_until(dead) => return Err(Lost::Silent),
-                _ = pings.tick() => timeout_at(dead, self.stream.write_all(PING)).await.map_err(|_| Lost::Silent)??,
+                _ = pings.tick() => timeout_at(dead, self.say(PING)).await.map_err(|_| Lost::Silent)??,
             }
         }
+    }
+
+    async fn say(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes).await?;
+        self.stream.flush().await
+    }
+
+    /// The first frame of what has arrived, once all of it has.
+    fn frame(&mut self) -> Result<Option<Heard>, Lost> {
+        /// Beyond it what has arrived is one large frame, which is not read anew with every piece of it.
+        /// A small one before such a piece waits with it.
+        const SMALL: usize = 64 << 10;
+        if self.arrived.len() > SMALL && !self.arrived.ends_with(b"\r\n") {
+            return Ok(None);
+        }
+        let frame = decode_bytes_mut(&mut self.arrived).map_err(|_| Lost::Garbage)?;
+        Ok(frame.map(|(frame, ..)| understand(frame)))
     }
 }
 
