@@ -19,11 +19,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::extract::{Path, State};
 use axum::routing::get;
 use axum::{Json, Router};
-use larder::admin;
-use larder::cache::Cache;
-use larder::clock::Clock;
-use larder::config::{Config, Env, Source};
-use larder::store::MemoryStore;
+use larder::config::{Config, Env};
+use larder::{admin, server};
 use serde_json::{Value, json};
 
 /// What the handlers share: an app of your own has a database here.
@@ -62,5 +59,15 @@ async fn publish(State(app): State<App>, Json(body): Json<Value>) -> Json<Value>
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let environment = ["REDIS_URL"].into_iter().filter_map(|name| Some((name, std::env::var(name).ok()?)));
+    let config = Config::load("routes.yaml".as_ref(), &environment.collect::<Env>())?;
+    let cache = server::cache(&config).await?;
+
+    let admin = admin::router(cache.clone(), admin::Options::default().token("example-admin-token"));
+    let app = app(App::default()).layer(cache.layer()).merge(admin);
+
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    axum::serve(listener, app).await?;
     Ok(())
 }

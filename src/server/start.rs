@@ -58,8 +58,12 @@ pub enum StartError {
     AdminExposed(SocketAddr),
 }
 
-/// The cache on the store that the configuration names.
-pub(super) async fn cache(config: &Config) -> Result<Cache, StartError> {
+/// The cache that a configuration asks for, on the store it names. For an app that wants the layer alone; needs a tokio
+/// runtime.
+///
+/// # Errors
+/// [`StartError`] when there is no store, or Redis cannot be used as it is configured. That it is away is no error.
+pub async fn cache(config: &Config) -> Result<Cache, StartError> {
     match (&config.redis, config.memory) {
         (Some(redis), memory) => {
             let redis = RedisStore::connect(redis_config(redis), Clock::system()).await?;

@@ -29,8 +29,10 @@ pub(super) fn greeting(proxy: SocketAddr, admin: SocketAddr, delay: Duration, co
         ("hits, misses, the keys asked for most", format!("curl {token}{admin}/metrics/cache")),
         ("how the cache is", format!("curl {admin}/health/cache")),
     ];
+    let api = config.upstream.as_ref().map(|upstream| upstream.to_string().trim_end_matches('/').to_owned());
+    let api = api.unwrap_or_default();
     let mut out = format!(
-        "larder demo\n  proxy  {proxy}\n  admin  {admin}\n\nBehind the proxy an example API takes {} ms to answer a GET. \
+        "larder demo\n  proxy  {proxy}\n  admin  {admin}\n  api    {api}\n\nBehind the proxy an example API takes {} ms to answer a GET. \
          Responses are {store}.\nEvery answer of the API counts up in X-Demo-Served. Try, in another terminal:\n",
         delay.as_millis()
     );
