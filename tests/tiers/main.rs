@@ -1,14 +1,15 @@
 //! Memory in front of Redis: what leaves it, when, and what never gets in.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-#[path = "rig/redis_cluster.rs"]
+#[path = "../rig/redis_cluster.rs"]
 mod redis_cluster;
-#[path = "rig/redis_server.rs"]
+#[path = "../rig/redis_server.rs"]
 #[expect(dead_code, reason = "what lies in Redis is the contract's")]
 mod redis_server;
-#[path = "rig/store.rs"]
+#[path = "../rig/store.rs"]
 #[expect(dead_code, reason = "counts and single variants are the contract's")]
 mod rig;
+mod under_way;
 
 use std::future::poll_fn;
 use std::pin::Pin;
