@@ -58,6 +58,7 @@ async fn publish(State(app): State<App>, Json(body): Json<Value>) -> Json<Value>
 }
 
 #[tokio::main]
+#[expect(clippy::disallowed_methods, reason = "a program reads its own environment")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let environment = ["REDIS_URL"].into_iter().filter_map(|name| Some((name, std::env::var(name).ok()?)));
     let config = Config::load("routes.yaml".as_ref(), &environment.collect::<Env>())?;

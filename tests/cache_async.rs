@@ -11,7 +11,7 @@
 
 use std::convert::Infallible;
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -129,6 +129,20 @@ async fn a_slow_store_is_a_store() {
     rig.get(POSTS).await.says("larder; fwd=uri-miss; stored", "one");
     rig.get(POSTS).await.says("larder; hit; ttl=90", "one");
     rig.is_at_rest("after a hit");
+}
+
+#[tokio::test]
+async fn what_landed_between_a_lookup_and_its_flight_is_not_fetched_again() {
+    let rig = Rig::new();
+    rig.hand.answer_with(|_| ok("one"));
+    let mut late = pin!(rig.call(Request::get(POSTS)));
+    for _ in 0..2 {
+        assert!(poll_once(late.as_mut()).await.is_none(), "it has looked, and knows nothing of it yet");
+    }
+    rig.get(POSTS).await.says("larder; fwd=uri-miss; stored", "one");
+    read(late.await).await.says("larder; hit; ttl=90", "one");
+    rig.settle().await;
+    rig.is_at_rest("after the late one");
 }
 
 #[tokio::test]

@@ -92,6 +92,20 @@ async fn a_hung_server_costs_a_few_timeouts_and_then_nothing() {
 }
 
 #[tokio::test]
+async fn scripts_keep_their_deadlines_on_a_hung_server() {
+    let server = RedisServer::start();
+    let rig = impatient_node(&server).await;
+    rig.fill(page("GET:/a", "x")).await;
+    server.freeze();
+    let start = Instant::now();
+    assert_eq!(rig.lease(&page("GET:/b", "x")).await.err(), Some(StoreError::Timeout));
+    assert!(start.elapsed() < Duration::from_secs(1), "a lease took {:?}", start.elapsed());
+    let start = Instant::now();
+    assert_eq!(rig.invalidate(&Selector::Tag(Tag::new("t"))).await, Cleared::queued());
+    assert!(start.elapsed() < Duration::from_secs(1), "a cleared tag took {:?}", start.elapsed());
+}
+
+#[tokio::test]
 async fn a_killed_server_is_found_again_when_it_is_back() {
     let mut server = RedisServer::start();
     let rig = node(&server).await;

@@ -32,8 +32,8 @@ pub(super) struct Errand<S, B> {
     pub(super) parts: Arc<request::Parts>,
     /// What is stored and must be validated.
     pub(super) stale: Option<Arc<Entry>>,
-    /// The store is in memory: it is worth asking again.
-    pub(super) near: bool,
+    /// The store is worth asking again: it is in memory, or another fetch has landed since it was asked.
+    pub(super) again: bool,
     /// Whether anybody else may share the answer.
     pub(super) shared: bool,
     pub(super) body: PhantomData<fn(B)>,
@@ -68,20 +68,13 @@ where
 
     /// Reads the store once more, now that an invalidation finds this fetch and cuts it off: what was read before may
     /// have been cleared since, and must then neither be freshened nor served in place of an error. And between the
-    /// lookup and the flight another fetch may have landed, which is for a store in memory worth a second look.
+    /// lookup and the flight another fetch may have landed: concurrent misses make one request.
     async fn look_again(&mut self) -> Option<Fetched<RB, S::Error>> {
         let known = self.stale.take();
-        if known.is_none() && !self.near {
+        if known.is_none() && !self.again {
             return None;
         }
-        let mut found = self.core.store.get(&self.key);
-        if let Reply::Now(Ok(Found::Varied(names))) = &found {
-            found = self.core.store.get_variant(&self.key, &policy::variant_id(names, &self.parts.headers));
-        }
-        if known.is_none() && matches!(found, Reply::Later(_)) {
-            return None;
-        }
-        let entry = match found.wait().await.ok()? {
+        let entry = match self.core.store.get(&self.key).wait().await.ok()? {
             Found::Entry(entry) => entry,
             Found::Varied(names) => {
                 let variant = policy::variant_id(&names, &self.parts.headers);

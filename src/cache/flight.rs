@@ -9,6 +9,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use super::landings::{Landed, Landings};
 use crate::invalidation::Selector;
 use crate::key::Key;
 use crate::store::{Fence, Labels};
@@ -38,6 +39,7 @@ pub(super) struct Flights {
     list: Mutex<List>,
     count: AtomicUsize,
     next_id: AtomicU64,
+    landings: Landings,
 }
 
 #[derive(Default)]
@@ -80,21 +82,35 @@ impl Base {
 }
 
 impl Flights {
+    /// How many flights of a key have landed, to be asked before the store is.
+    pub(super) fn landed(&self, key: &Key) -> Landed {
+        self.landings.of(key)
+    }
+
     /// Joins a flight for `key` that was not `tried` yet, or adds the one that `launch` makes. Both happen under one
     /// lock, so that of any number of requests one leads.
+    ///
+    /// `launch` is told whether another flight that could have been joined has landed `since`: the store is worth
+    /// asking again.
     pub(super) fn board<F: Flight + 'static>(
         &self,
         key: &Key,
         shared: bool,
         tried: &[u64],
-        launch: impl FnOnce(u64) -> F,
+        since: Landed,
+        launch: impl FnOnce(u64, bool) -> F,
     ) -> Boarding<F> {
         // Flights that are looked at may be dropped here as the last of their kind, and leave the list by doing so:
         // that must wait until the list is unlocked.
         let mut looked_at = Vec::new();
         let mut list = self.lock();
+        // One that is listed and cannot be joined has landed, or is about to leave.
+        let mut landed = self.landings.of(key) != since;
         if shared {
-            for flight in list.by_key.get(key).into_iter().flatten().filter_map(Weak::upgrade) {
+            for flight in list.by_key.get(key).into_iter().flatten() {
+                let flight = flight.upgrade();
+                landed |= flight.as_ref().is_none_or(|flight| !flight.base().is_joinable());
+                let Some(flight) = flight else { continue };
                 let suits = flight.base().is_joinable() && !tried.contains(&flight.base().id);
                 looked_at.push(flight.clone());
                 if suits && let Ok(flight) = flight.into_any().downcast::<F>() {
@@ -106,7 +122,7 @@ impl Flights {
             self.count.fetch_sub(1, Ordering::AcqRel);
             return Boarding::Full;
         }
-        let flight = Arc::new(launch(self.next_id.fetch_add(1, Ordering::Relaxed)));
+        let flight = Arc::new(launch(self.next_id.fetch_add(1, Ordering::Relaxed), shared && landed));
         let Base { labels, fence, .. } = flight.base();
         if list.cuts.iter().any(|(_, cut)| cut.hits(key, &labels.tags, labels.category.as_ref())) {
             fence.close();
@@ -119,6 +135,7 @@ impl Flights {
     /// Called by a flight that is being dropped.
     pub(super) fn leave(&self, base: &Base) {
         let mut list = self.lock();
+        self.landings.count(&base.key);
         if let Some(flights) = list.by_key.get_mut(&base.key) {
             // The one that leaves can no longer be upgraded; any other that cannot is leaving too.
             flights.retain(|flight| flight.strong_count() > 0);
@@ -193,7 +210,8 @@ impl Drop for Cut<'_> {
 
 impl Default for Flights {
     fn default() -> Self {
-        Self { list: Mutex::default(), count: AtomicUsize::new(0), next_id: AtomicU64::new(1) }
+        let (count, next_id) = (AtomicUsize::new(0), AtomicU64::new(1));
+        Self { list: Mutex::default(), count, next_id, landings: Landings::default() }
     }
 }
 

@@ -17,6 +17,7 @@ use super::fill::{Fill, Landed, Reader, Shown};
 use super::flight::{Base, Boarding};
 use super::handle::{Core, OnStoreError};
 use super::join::Joined;
+use super::landings;
 use super::respond::{self, Reply as Answer, Signs};
 use super::service::{Looked, own};
 use super::{ResponseBody, background};
@@ -52,6 +53,8 @@ struct Cause {
     stale: Option<Arc<Entry>>,
     /// The store is in memory: it is worth asking again once this request leads.
     near: bool,
+    /// The flights that had landed when the store was asked.
+    landed: landings::Landed,
 }
 
 impl<S, B, RB> Flow<S, B>
@@ -64,6 +67,8 @@ where
 {
     pub(super) async fn answer(self, body: B, looked: Looked) -> Result<Response<Body<RB, S::Error>>, S::Error> {
         let near = matches!(looked.found, Reply::Now(_));
+        // Nothing is sent to a store that must be waited for before it is waited for.
+        let landed = self.core.flights.landed(&self.key);
         let (outcome, stale) = match self.stock(looked).await {
             Stock::Entry(entry) => match policy::reuse(&self.lookup, entry.meta(), self.core.clock.now()) {
                 Reuse::Serve => return Ok(self.serve(&entry, None)),
@@ -83,7 +88,7 @@ where
             }
             Stock::Failure(reason) => (because(Forward::UriMiss, reason), None),
         };
-        self.fetch(body, Cause { outcome, stale, near }).await
+        self.fetch(body, Cause { outcome, stale, near, landed }).await
     }
 
     /// What the store has: the record, or the variant that this request selects.
@@ -170,7 +175,7 @@ where
 
     /// Joins a flight, or begins one that takes `body`.
     fn board(&self, shared: bool, cause: &Cause, tried: &[u64], body: &mut Option<B>) -> Boarding<Fill<RB, S::Error>> {
-        self.core.flights.board(&self.key, shared, tried, |id| {
+        self.core.flights.board(&self.key, shared, tried, cause.landed, |id, landed| {
             let labels = Labels {
                 category: self.rule.category_name().cloned(),
                 tags: self.rule.tags_for(self.parts.uri.path()),
@@ -186,7 +191,7 @@ where
                 lookup: Lookup { head: false, ..self.lookup.clone() },
                 parts: self.parts_of_a_get(),
                 stale: cause.stale.clone(),
-                near: cause.near,
+                again: cause.near || landed,
                 shared,
                 body: PhantomData,
             };
@@ -305,7 +310,8 @@ where
     /// Refreshes a stored response behind the back of whoever is served it stale. One at a time per key.
     fn refresh(&self, stale: &Arc<Entry>) {
         let outcome = because(Forward::Stale, Reason::StaleWhileRevalidate);
-        let cause = Cause { outcome, stale: Some(stale.clone()), near: false };
+        let landed = self.core.flights.landed(&self.key);
+        let cause = Cause { outcome, stale: Some(stale.clone()), near: false, landed };
         if let Boarding::Lead(fill) = self.board(true, &cause, &[], &mut None) {
             background::drain(&self.core, Reader::new(fill, true));
         }

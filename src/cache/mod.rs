@@ -26,6 +26,7 @@ mod flight;
 mod flow;
 mod handle;
 mod join;
+mod landings;
 mod lease;
 mod respond;
 mod service;

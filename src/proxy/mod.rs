@@ -12,7 +12,8 @@
 //! let proxy = Proxy::new(ProxyConfig::new("http://127.0.0.1:9000".parse()?)?);
 //! let listener = TcpListener::bind("127.0.0.1:0").await?;
 //! let stop = async { drop(tokio::signal::ctrl_c().await) };
-//! serve(vec![listener], Edge::new(proxy, EdgeRules::default()), Limits::default(), stop).await;
+//! let connect = move |client| Edge::new(proxy.for_client(client), EdgeRules::default());
+//! serve(vec![listener], connect, Limits::default(), stop).await;
 //! # Ok(())
 //! # }
 //! ```
