@@ -149,6 +149,12 @@ impl Entry {
         Self { meta, head, body, prepared: ArcSwapOption::empty() }
     }
 
+    /// The same entry, its body in a buffer of its exact size: a slice keeps everything alive that it was taken from.
+    #[must_use]
+    pub fn detached(self) -> Self {
+        Self { body: Bytes::copy_from_slice(&self.body), ..self }
+    }
+
     /// What policy knows of it.
     pub fn meta(&self) -> &Meta {
         &self.meta

@@ -28,6 +28,14 @@ macro_rules! contract {
                 super::every_key_is_larders_and_mortal(&server);
             })*
         }
+        #[cfg(feature = "redis")]
+        mod tiered {
+            $($(#[$attribute])* #[tokio::test] async fn $sentence() {
+                let server = crate::redis_server::RedisServer::start();
+                super::$sentence(&*super::tiered_rig(&server).await).await;
+                super::every_key_is_larders_and_mortal(&server);
+            })*
+        }
     };
 }
 
@@ -63,6 +71,23 @@ fn memory_rig() -> Box<Rig<MemoryStore>> {
 /// Without fences: the lease in Redis has to refuse late stores by itself, as it does for other nodes' invalidations.
 #[cfg(feature = "redis")]
 async fn redis_rig(server: &redis_server::RedisServer) -> Box<Rig<larder::store::RedisStore>> {
+    let store = Box::new(redis_store(server).await);
+    Box::new(Rig { fences: false, flights: Mutex::default(), clock: Clock::system(), store })
+}
+
+/// Memory in front of Redis, once changes are told.
+#[cfg(feature = "redis")]
+async fn tiered_rig(server: &redis_server::RedisServer) -> Box<Rig<larder::store::TieredStore>> {
+    let near = larder::store::NearConfig::default();
+    let store = Box::new(larder::store::TieredStore::new(near, redis_store(server).await, Clock::system()));
+    while !store.is_coherent() {
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+    Box::new(Rig { fences: true, flights: Mutex::default(), clock: Clock::system(), store })
+}
+
+#[cfg(feature = "redis")]
+async fn redis_store(server: &redis_server::RedisServer) -> larder::store::RedisStore {
     // A loaded machine must not turn a slow answer into a miss here.
     let second = std::time::Duration::from_secs(5);
     let config = larder::store::RedisConfig {
@@ -70,8 +95,7 @@ async fn redis_rig(server: &redis_server::RedisServer) -> Box<Rig<larder::store:
         write_timeout: second,
         ..larder::store::RedisConfig::at(server.url())
     };
-    let store = larder::store::RedisStore::connect(config, Clock::system()).await.unwrap();
-    Box::new(Rig { fences: false, flights: Mutex::default(), clock: Clock::system(), store: Box::new(store) })
+    larder::store::RedisStore::connect(config, Clock::system()).await.unwrap()
 }
 
 #[cfg(feature = "redis")]

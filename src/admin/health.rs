@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::Admin;
 use crate::cache::OnStoreError;
-use crate::store::Health;
+use crate::store::{Health, Near};
 
 #[derive(Serialize)]
 struct Status {
@@ -44,6 +44,8 @@ struct Shown {
     error: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     queued_invalidations: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory: Option<&'static str>,
 }
 
 /// The process runs.
@@ -101,6 +103,7 @@ impl From<Health> for Shown {
             uptime_seconds: health.uptime.map(|uptime| uptime.as_secs()),
             error: health.error,
             queued_invalidations: shows_queue.then_some(health.queued_invalidations),
+            memory: (health.near == Some(Near::Degraded)).then_some("degraded"),
         }
     }
 }
@@ -125,6 +128,7 @@ mod tests {
             used_memory: Some("2.5M".into()),
             connected_clients: Some(5),
             uptime: Some(Duration::from_secs(86_400)),
+            near: Some(Near::Coherent),
             ..Health::default()
         };
         assert_eq!(
@@ -145,9 +149,13 @@ mod tests {
             backend: "redis",
             error: Some("connection refused".into()),
             queued_invalidations: 3,
+            near: Some(Near::Degraded),
             ..Health::default()
         };
-        assert_eq!(shown(health), r#"{"healthy":false,"error":"connection refused","queued_invalidations":3}"#);
+        assert_eq!(
+            shown(health),
+            r#"{"healthy":false,"error":"connection refused","queued_invalidations":3,"memory":"degraded"}"#
+        );
         assert_eq!(code(false, OnStoreError::Bypass), StatusCode::OK);
         assert_eq!(code(false, OnStoreError::Error), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(code(true, OnStoreError::Error), StatusCode::OK);

@@ -95,8 +95,22 @@ fn memory(draft: Option<At<MemoryDraft>>, has_redis: bool, report: &mut Report<'
             }
             Memory::Off
         }
-        Some(At { value: MemoryDraft { max_bytes: Some(max_bytes), .. }, .. }) => Memory::On { max_bytes },
-        _ => Memory::default(),
+        Some(At { value: draft, .. }) => draft.over(Memory::default()),
+        None => Memory::default(),
+    }
+}
+
+impl MemoryDraft {
+    /// What is written, and of the rest what `base` has.
+    fn over(self, base: Memory) -> Memory {
+        match base {
+            Memory::Off => Memory::Off,
+            Memory::On { max_bytes, max_ttl, degraded_ttl } => Memory::On {
+                max_bytes: self.max_bytes.unwrap_or(max_bytes),
+                max_ttl: self.max_ttl.unwrap_or(max_ttl),
+                degraded_ttl: self.degraded_ttl.unwrap_or(degraded_ttl),
+            },
+        }
     }
 }
 

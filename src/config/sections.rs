@@ -51,6 +51,8 @@ pub(super) struct RedisDraft {
 pub(super) struct MemoryDraft {
     pub(super) off: bool,
     pub(super) max_bytes: Option<u64>,
+    pub(super) max_ttl: Option<Duration>,
+    pub(super) degraded_ttl: Option<Duration>,
 }
 
 #[derive(Default)]
@@ -129,9 +131,13 @@ pub(super) const REDIS: &[Field<RedisDraft>] = &[
 ];
 
 /// `memory:`, when it is a mapping.
-pub(super) const MEMORY: &[Field<MemoryDraft>] = &[Field::new("max_bytes", "max_bytes: 256MiB", |memory, r, node| {
-    memory.max_bytes = r.scalar(node, some_bytes);
-})];
+pub(super) const MEMORY: &[Field<MemoryDraft>] = &[
+    Field::new("max_bytes", "max_bytes: 256MiB", |memory, r, node| memory.max_bytes = r.scalar(node, some_bytes)),
+    Field::new("max_ttl", "max_ttl: 1h", |memory, r, node| memory.max_ttl = r.scalar(node, scalar::time_limit)),
+    Field::new("degraded_ttl", "degraded_ttl: 5s", |memory, r, node| {
+        memory.degraded_ttl = r.scalar(node, scalar::duration);
+    }),
+];
 
 /// `admin:`.
 pub(super) const ADMIN: &[Field<AdminDraft>] = &[

@@ -88,6 +88,10 @@ pub enum Memory {
     On {
         /// How many bytes it may hold. 256 MiB.
         max_bytes: u64,
+        /// In front of Redis: how long it answers without asking Redis again. 1 h.
+        max_ttl: Duration,
+        /// The same while changes in Redis are not told. 5 s; zero keeps nothing.
+        degraded_ttl: Duration,
     },
 }
 
@@ -117,7 +121,11 @@ impl Default for Redis {
 
 impl Default for Memory {
     fn default() -> Self {
-        Self::On { max_bytes: 256 * 1024 * 1024 }
+        Self::On {
+            max_bytes: 256 * 1024 * 1024,
+            max_ttl: Duration::from_secs(3600),
+            degraded_ttl: Duration::from_secs(5),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::config::{Config, HostHeader, Memory, OnError, Redis, RedisUrl};
 use crate::proxy::{
     self, ClientAddr, Edge, EdgeError, EdgeRules, HostName, Network, Proxy, ProxyConfig, UpstreamError,
 };
-use crate::store::{MemoryStore, RedisConfig, RedisConfigError, RedisStore, Store};
+use crate::store::{MemoryStore, NearConfig, RedisConfig, RedisConfigError, RedisStore, Store, TieredStore};
 
 use super::upload::Uploads;
 
@@ -65,12 +65,23 @@ pub enum StartError {
 /// [`StartError`] when there is no store, or Redis cannot be used as it is configured. That it is away is no error.
 pub async fn cache(config: &Config) -> Result<Cache, StartError> {
     match (&config.redis, config.memory) {
-        (Some(redis), _) => {
-            let store = RedisStore::connect(redis_config(redis), Clock::system()).await?;
-            Ok(on_store(config, store))
+        (Some(redis), memory) => {
+            let redis = RedisStore::connect(redis_config(redis), Clock::system()).await?;
+            Ok(match near_config(memory) {
+                Some(near) => on_store(config, TieredStore::new(near, redis, Clock::system())),
+                None => on_store(config, redis),
+            })
         }
-        (None, Memory::On { max_bytes }) => Ok(on_store(config, MemoryStore::new(max_bytes))),
+        (None, Memory::On { max_bytes, .. }) => Ok(on_store(config, MemoryStore::new(max_bytes))),
         (None, Memory::Off) => Err(StartError::NoStore),
+    }
+}
+
+/// How memory is used in front of Redis, if it is.
+fn near_config(memory: Memory) -> Option<NearConfig> {
+    match memory {
+        Memory::On { max_bytes, max_ttl, degraded_ttl } => Some(NearConfig { max_bytes, max_ttl, degraded_ttl }),
+        Memory::Off => None,
     }
 }
 
@@ -158,6 +169,27 @@ pub fn check_exposure(address: SocketAddr, token: Option<&str>) -> Result<(), St
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn memory_stands_before_redis_unless_it_is_off() {
+        use crate::config::{Env, Source};
+        for (memory, store) in [("{ max_bytes: 1MiB }", "TieredStore"), ("off", "RedisStore")] {
+            let text = format!("redis: {{ url: \"unix:///nowhere/redis.sock\" }}\nmemory: {memory}\n");
+            let config = Config::parse(&Source::new("routes.yaml", text), &Env::empty()).unwrap();
+            let cache = format!("{:?}", cache(&config).await.unwrap());
+            assert!(cache.contains(&format!("store: {store}")), "{memory}: {cache}");
+        }
+    }
+
+    #[test]
+    fn the_near_tier_is_as_it_was_configured() {
+        use std::time::Duration;
+        let (max_ttl, degraded_ttl) = (Duration::from_secs(7), Duration::from_secs(2));
+        let near = NearConfig { max_bytes: 3, max_ttl, degraded_ttl };
+        assert_eq!(near_config(Memory::On { max_bytes: 3, max_ttl, degraded_ttl }), Some(near));
+        assert_eq!(near_config(Memory::Off), None);
+        assert_eq!(near_config(Memory::default()), Some(NearConfig::default()));
+    }
 
     #[test]
     fn a_redis_url_gets_its_credentials_back() {

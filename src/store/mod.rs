@@ -13,6 +13,8 @@ mod memory;
 #[cfg(feature = "redis")]
 mod redis;
 #[cfg(feature = "redis")]
+mod tiered;
+#[cfg(feature = "redis")]
 pub mod wire;
 
 use std::fmt;
@@ -32,6 +34,8 @@ use crate::key::Key;
 pub use memory::MemoryStore;
 #[cfg(feature = "redis")]
 pub use redis::{RedisConfig, RedisConfigError, RedisStore};
+#[cfg(feature = "redis")]
+pub use tiered::{NearConfig, TieredStore};
 
 pub use crate::key::VariantId;
 
@@ -190,6 +194,18 @@ pub struct Health {
     pub error: Option<String>,
     /// Invalidations kept until the server is back.
     pub queued_invalidations: u64,
+    /// How far the memory in front of a shared store can be relied on, where there is one.
+    pub near: Option<Near>,
+}
+
+/// The state of the memory in front of a shared store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Near {
+    /// Every change in the shared store is told, and drops the copy.
+    Coherent,
+    /// Changes are not told: copies are kept for a short time only.
+    Degraded,
 }
 
 impl<T: Send + 'static> Reply<T> {

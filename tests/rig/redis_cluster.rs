@@ -43,6 +43,11 @@ impl RedisCluster {
         cluster
     }
 
+    /// Ends one of the masters.
+    pub(crate) fn kill_one(&mut self) {
+        self.servers[0].kill();
+    }
+
     pub(crate) fn url(&self) -> String {
         let nodes: Vec<String> = self.ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();
         format!("redis-cluster://{}", nodes.join(","))

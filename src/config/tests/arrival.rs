@@ -42,7 +42,7 @@ fn the_top_level_arrives() {
     assert_eq!(config.drain_timeout, secs(10));
     assert!(!config.table.says_x_cache() && config.table.exposes_key() && config.table.is_enabled());
     assert_eq!(config.table.host(), &HostRule::Keyed);
-    assert_eq!(config.memory, Memory::On { max_bytes: 64 << 20 });
+    assert_eq!(config.memory, Memory::On { max_bytes: 64 << 20, max_ttl: secs(1200), degraded_ttl: secs(0) });
     assert_eq!(config.admin.listen.to_string(), "127.0.0.1:9091");
     assert_eq!(config.admin.token.unwrap().expose(), "a-token-of-more-than-16");
 }
@@ -153,7 +153,8 @@ fn an_empty_file_means_the_defaults() {
         assert_eq!((config.host_header, config.drain_timeout), (HostHeader::Upstream, secs(30)));
         assert!(config.hosts.is_empty() && config.trusted_proxies.is_empty() && config.table.rules().is_empty());
         assert!(config.table.says_x_cache() && !config.table.exposes_key());
-        assert_eq!((config.memory, config.admin), (Memory::On { max_bytes: 256 << 20 }, Admin::default()));
+        let memory = Memory::On { max_bytes: 256 << 20, max_ttl: secs(3600), degraded_ttl: secs(5) };
+        assert_eq!((config.memory, config.admin), (memory, Admin::default()));
         assert_eq!(config.redis, text.starts_with("redis").then(Redis::default));
     }
     let config = parse("routes: [{ path: /a, cache: true }]");

@@ -1,16 +1,17 @@
 //! Which keys belong to a path, a query or a tag, so that an invalidation needs no walk through the whole cache.
 //!
-//! Only keys that an invalidation could not name by themselves are here: those with a query or keyed fields, and
-//! those with tags. The index is exact: every change to an indexed slot happens under its lock. What leaves by
+//! Only keys that an invalidation could not name by themselves are here: those with a query or keyed fields, those that
+//! a shared store knows by a hashed name, and those with tags. The index is exact: every change to an indexed slot happens under its lock. What leaves by
 //! eviction is taken out a moment later; its generation tells it from a newer slot of the same key.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
 use crate::invalidation::Tag;
-use crate::key::Key;
+use crate::key::{Key, MAX_PHYSICAL_LEN};
 
 type Keys = HashSet<Key, RandomState>;
 
@@ -33,13 +34,13 @@ impl Index {
     /// Notes a slot that is about to be stored and returns its generation, which is 0 when there is nothing to note.
     pub(super) fn link(&mut self, key: &Key, tags: Vec<Tag>) -> u64 {
         self.unlink(key);
-        if key.is_resource() && tags.is_empty() {
+        if !Self::knows(key) && tags.is_empty() {
             return 0;
         }
         for group in groups(key) {
-            match self.groups.get_mut(group) {
+            match self.groups.get_mut(&*group) {
                 Some(keys) => keys.insert(key.clone()),
-                None => self.groups.entry(group.into()).or_default().insert(key.clone()),
+                None => self.groups.entry(group.as_ref().into()).or_default().insert(key.clone()),
             };
         }
         for tag in &tags {
@@ -61,17 +62,22 @@ impl Index {
     pub(super) fn unlink(&mut self, key: &Key) {
         let Some(record) = self.records.remove(key) else { return };
         for group in groups(key) {
-            take_out(&mut self.groups, group, key);
+            take_out(&mut self.groups, &*group, key);
         }
         for tag in &record.tags {
             take_out(&mut self.tags, tag, key);
         }
     }
 
-    /// The keys that `named` stands for besides itself: of a path every query and keyed field, of a query every keyed
-    /// field.
-    pub(super) fn group(&self, named: &Key) -> Vec<Key> {
-        self.groups.get(named.as_str()).map(|keys| keys.iter().cloned().collect()).unwrap_or_default()
+    /// Whether a key is noted here even without tags.
+    pub(super) fn knows(key: &Key) -> bool {
+        !key.is_resource() || key.as_str().len() > MAX_PHYSICAL_LEN
+    }
+
+    /// The keys that a name stands for besides itself: of a path every query and keyed field, of a query every keyed
+    /// field, of a hashed name the key.
+    pub(super) fn group(&self, named: &str) -> Vec<Key> {
+        self.groups.get(named).map(|keys| keys.iter().cloned().collect()).unwrap_or_default()
     }
 
     /// The keys that carry a tag.
@@ -85,13 +91,15 @@ impl Index {
     }
 }
 
-/// The names that stand for a key besides itself: its path and, when it has both query and keyed fields, its query.
-fn groups(key: &Key) -> impl Iterator<Item = &str> {
+/// The names that stand for a key besides itself: its path; when it has both query and keyed fields, its query; and the
+/// name by which a shared store knows it.
+fn groups(key: &Key) -> impl Iterator<Item = Cow<'_, str>> {
     let whole = key.as_str();
     let (resource, query) = (key.resource(), key.without_fields());
     let resource = Some(resource).filter(|name| *name != whole);
     let query = Some(query).filter(|name| *name != whole && Some(*name) != resource);
-    resource.into_iter().chain(query)
+    let physical = (whole.len() > MAX_PHYSICAL_LEN).then(|| Cow::Owned(key.physical()));
+    resource.into_iter().chain(query).map(Cow::Borrowed).chain(physical)
 }
 
 fn take_out<Q, K>(map: &mut HashMap<K, Keys, RandomState>, name: &Q, key: &Key)
@@ -122,13 +130,23 @@ mod tests {
             index.link(&key(text), Vec::new());
         }
         let sorted = |name| {
-            let mut keys = index.group(&key(name));
+            let mut keys = index.group(name);
             keys.sort();
             keys.iter().map(Key::to_string).collect::<Vec<_>>()
         };
         assert_eq!(sorted("GET:/a"), ["GET:/a#11", "GET:/a?x=1", "GET:/a?x=1#00"]);
         assert_eq!(sorted("GET:/a?x=1"), ["GET:/a?x=1#00"]);
         assert_eq!(sorted("GET:/a?x=1#00"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_hashed_name_stands_for_its_key() {
+        let mut index = Index::default();
+        let long = key(&format!("GET:/{}", "a".repeat(300)));
+        let generation = index.link(&long, Vec::new());
+        assert_eq!(index.group(&long.physical()), std::slice::from_ref(&long));
+        index.unlink_generation(&long, generation);
+        assert!(index.is_empty());
     }
 
     #[test]

@@ -13,6 +13,8 @@
 //! An entry past its use is not looked for: policy judges what a read returns. Counts leave such entries out.
 
 mod index;
+#[cfg(feature = "redis")]
+mod near;
 mod slot;
 
 use std::fmt;
@@ -22,8 +24,8 @@ use quick_cache::sync::Cache;
 use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
 
 use self::index::Index;
-use self::slot::Slot;
-use crate::clock::Clock;
+use self::slot::{FOR_GOOD, Slot};
+use crate::clock::{Clock, Timestamp};
 use crate::invalidation::{Cleared, Selector};
 use crate::key::Key;
 use crate::store::{Fence, Found, Health, Labels, Lease, Put, Reply, Store, StoreError, Stored, VariantId};
@@ -94,21 +96,29 @@ impl MemoryStore {
     }
 
     /// The insertion itself; its caller holds the fence.
-    fn insert(&self, put: Put) -> Stored {
+    fn insert(&self, put: Put, until: Timestamp) -> Stored {
         let meta = put.entry.meta();
         // The text of the key is shared with the entry.
         let key = meta.key.clone();
-        if put.variant.is_none() && key.is_resource() && meta.tags.is_empty() {
-            return self.insert_bare(key, Slot::single(put.entry));
+        if put.variant.is_none() && !Index::knows(&key) && meta.tags.is_empty() {
+            return self.insert_bare(key, Slot::single(put.entry).kept_until(until));
         }
         let mut index = self.index();
         let slot = match put.variant {
-            None => Slot::single(put.entry),
+            None => Slot::single(put.entry).kept_until(until),
             Some((names, id)) => {
-                let before = self.cache.peek(&key);
-                Slot::with_variant(before.as_ref(), names, id, put.entry, put.max_variants, self.largest)
+                let before = self.cache.peek(&key).filter(|slot| slot.until() > put.now);
+                // What is kept together ends with the first of it.
+                let until = before.as_ref().map_or(until, |before| until.min(before.until()));
+                let (max, largest) = (put.max_variants, self.largest);
+                Slot::with_variant(before.as_ref(), names, id, put.entry, max, largest).kept_until(until)
             }
         };
+        self.insert_indexed(&mut index, key, slot)
+    }
+
+    /// Inserts a slot that the index knows.
+    fn insert_indexed(&self, index: &mut Index, key: Key, slot: Slot) -> Stored {
         if slot.weight() > self.largest {
             return Stored::TooLarge;
         }
@@ -140,7 +150,7 @@ impl MemoryStore {
     fn selected(&self, selector: &Selector) -> Vec<Key> {
         match selector {
             Selector::Key(named) => {
-                let mut keys = self.index().group(named);
+                let mut keys = self.index().group(named.as_str());
                 keys.push(named.clone());
                 keys
             }
@@ -183,7 +193,7 @@ impl Store for MemoryStore {
     }
 
     fn put(&self, lease: Lease, put: Put) -> Reply<Result<Stored, StoreError>> {
-        Reply::Now(Ok(lease.fence().commit(|| self.insert(put)).unwrap_or(Stored::LeaseLost)))
+        Reply::Now(Ok(lease.fence().commit(|| self.insert(put, FOR_GOOD)).unwrap_or(Stored::LeaseLost)))
     }
 
     fn release(&self, _: Lease) -> Reply<()> {
@@ -238,7 +248,7 @@ mod tests {
 
     fn put(store: &MemoryStore, key: &str, body: &'static str) -> Stored {
         let entry = Arc::new(sample(key, body, NOW, Duration::from_secs(60)));
-        store.insert(Put { entry, variant: None, max_variants: 16, now: NOW })
+        store.insert(Put { entry, variant: None, max_variants: 16, now: NOW }, FOR_GOOD)
     }
 
     #[test]
@@ -281,7 +291,7 @@ mod tests {
         let mut tagged = sample("GET:/a", "x", NOW, Duration::from_secs(60)).meta().clone();
         tagged.tags = vec![Tag::new("t")];
         let entry = Arc::new(crate::entry::Entry::new(tagged, &http::HeaderMap::new(), bytes::Bytes::new()));
-        store.insert(Put { entry, variant: None, max_variants: 16, now: NOW });
+        store.insert(Put { entry, variant: None, max_variants: 16, now: NOW }, FOR_GOOD);
         assert!(!store.index().is_empty());
         put(&store, "GET:/a", "y");
         assert!(store.index().is_empty());

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::header::HeaderName;
 
+use super::index::Index;
 use crate::clock::Timestamp;
 use crate::entry::Entry;
 use crate::invalidation::{Selector, Tag};
@@ -23,7 +24,11 @@ pub(super) struct Slot {
     record: Record,
     weight: u64,
     generation: u64,
+    until: Timestamp,
 }
+
+/// The end of what is kept for as long as there is room.
+pub(super) const FOR_GOOD: Timestamp = Timestamp::from_millis(u64::MAX);
 
 #[derive(Clone, Debug)]
 enum Record {
@@ -42,6 +47,12 @@ impl Slot {
     /// A slot with one entry.
     pub(super) fn single(entry: Arc<Entry>) -> Self {
         Self::weighed(Record::Single(entry))
+    }
+
+    /// A slot of variants that has none yet.
+    #[cfg(feature = "redis")]
+    pub(super) fn varied(names: Arc<[HeaderName]>) -> Self {
+        Self::weighed(Record::Varied(Arc::new(Variants { names, list: Vec::new() })))
     }
 
     /// The slot that follows `before` once this variant is stored: at most `max` variants that weigh at most `limit`
@@ -74,13 +85,13 @@ impl Slot {
     }
 
     fn weighed(record: Record) -> Self {
-        let mut slot = Self { record, weight: 0, generation: 0 };
+        let mut slot = Self { record, weight: 0, generation: 0, until: FOR_GOOD };
         let mut weight = PER_SLOT;
         for entry in slot.entries() {
             let meta = entry.meta();
             let tags: usize = meta.tags.iter().map(|tag| tag.as_str().len()).sum();
             weight += entry.weight() as u64 + PER_VARIANT + tags as u64 + meta.tags.len() as u64 * PER_INDEX;
-            if !meta.key.is_resource() {
+            if Index::knows(&meta.key) {
                 weight += 2 * (PER_INDEX + meta.key.as_str().len() as u64);
             }
         }
@@ -96,6 +107,25 @@ impl Slot {
     /// The generation under which the index knows the slot; 0 when it does not.
     pub(super) fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// The same slot, not to be kept any longer than this.
+    pub(super) fn kept_until(self, until: Timestamp) -> Self {
+        Self { until: self.until.min(until), ..self }
+    }
+
+    /// The instant from which it is kept no longer.
+    pub(super) fn until(&self) -> Timestamp {
+        self.until
+    }
+
+    /// The fields its variants are chosen by, when it has variants.
+    #[cfg(feature = "redis")]
+    pub(super) fn names(&self) -> Option<&Arc<[HeaderName]>> {
+        match &self.record {
+            Record::Single(_) => None,
+            Record::Varied(variants) => Some(&variants.names),
+        }
     }
 
     /// Bytes of memory that the slot accounts for.

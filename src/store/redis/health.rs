@@ -111,6 +111,7 @@ impl Redis {
                     uptime: number(&info, "uptime_in_seconds").map(Duration::from_secs),
                     error: None,
                     queued_invalidations,
+                    near: None,
                 }
             }
             Err(fault) => {

@@ -54,6 +54,7 @@ pub(super) struct Link {
     lanes: Vec<Connection>,
     state: AtomicU8,
     failures: AtomicU32,
+    breaks: AtomicU32,
     permits: Semaphore,
     shown: String,
     connect_timeout: Duration,
@@ -73,6 +74,7 @@ impl Link {
             lanes: (0..lanes).map(|_| Connection::new(builder.clone())).collect::<Result<_, _>>()?,
             state: AtomicU8::new(State::Down as u8),
             failures: AtomicU32::new(0),
+            breaks: AtomicU32::new(0),
             permits: Semaphore::new(PERMITS),
             shown: config.shown_url(),
             connect_timeout: config.connect_timeout,
@@ -191,6 +193,19 @@ impl Link {
         state.map(|state| state.unique_primary_nodes().into_iter().map(Some).collect()).unwrap_or_default()
     }
 
+    /// The same servers by name, as far as there are connections to them.
+    pub(super) fn servers(&self) -> Vec<Server> {
+        if self.clustered {
+            return self.nodes().into_iter().flatten().collect();
+        }
+        self.lane(Lane::Read).active_connections()
+    }
+
+    /// How often the connection was lost: it may lead to another server since.
+    pub(super) fn breaks(&self) -> u32 {
+        self.breaks.load(Ordering::Acquire)
+    }
+
     fn lane(&self, lane: Lane) -> Arc<Client> {
         let last = self.lanes.len() - 1;
         let index = if lane == Lane::Read { 0 } else { last };
@@ -208,6 +223,9 @@ impl Link {
             return;
         }
         let before = self.state.swap(State::Down as u8, Ordering::AcqRel);
+        if matches!(fault, Fault::Down(_)) {
+            self.breaks.fetch_add(1, Ordering::Release);
+        }
         if before == State::Up as u8 {
             let why: &str = match fault {
                 Fault::Timeout => "it does not answer in time",

@@ -32,6 +32,7 @@ mod names;
 mod queue;
 mod record;
 mod scripts;
+mod tracking;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -41,13 +42,15 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub use self::config::{RedisConfig, RedisConfigError};
+pub(in crate::store) use self::names::Names;
+pub(in crate::store) use self::tracking::{Listener, News};
 
 use self::clear::Sweep;
 use self::fault::Fault;
 use self::health::Knowledge;
 use self::link::{Link, State};
-use self::names::Names;
 use self::queue::Queue;
+use self::tracking::Access;
 use crate::clock::Clock;
 use crate::invalidation::{Cleared, Selector};
 use crate::key::Key;
@@ -63,6 +66,7 @@ pub struct RedisStore(Arc<Redis>);
 
 struct Redis {
     link: Arc<Link>,
+    access: Access,
     names: Names,
     clock: Clock,
     queue: Queue,
@@ -80,9 +84,13 @@ impl RedisStore {
     /// # Errors
     /// [`RedisConfigError`] when the configuration cannot be used.
     pub async fn connect(config: RedisConfig, clock: Clock) -> Result<Self, RedisConfigError> {
+        // No entry has another method, so the indexes' changes are not told.
+        let tracked = format!("{}:GET:", config.key_prefix);
+        let access = Access::new(config.client_config()?, tracked, config.connect_timeout);
         let link = Link::open(&config).await?;
         let redis = Arc::new(Redis {
             link,
+            access,
             names: Names::new(&config.key_prefix),
             clock,
             queue: Queue::default(),
@@ -101,6 +109,16 @@ impl RedisStore {
     /// How often something in Redis proved to be no entry and was removed.
     pub fn garbage(&self) -> u64 {
         self.0.garbage.load(Ordering::Relaxed)
+    }
+
+    /// Hears of every change to a record of a `GET`, under the record's physical name, until the listener is dropped.
+    pub(in crate::store) fn listen(&self, hear: impl Fn(News<'_>) + Send + Sync + 'static) -> Listener {
+        Listener::spawn(self.0.access.clone(), Arc::clone(&self.0.link), hear)
+    }
+
+    /// What things are called here.
+    pub(in crate::store) fn names(&self) -> Names {
+        self.0.names.clone()
     }
 
     fn redis(&self) -> Arc<Redis> {

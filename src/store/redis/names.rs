@@ -6,7 +6,7 @@ use crate::store::Labels;
 
 /// The names under one prefix.
 #[derive(Clone, Debug)]
-pub(super) struct Names {
+pub(in crate::store) struct Names {
     prefix: String,
 }
 
@@ -26,7 +26,7 @@ impl Names {
     }
 
     /// The member that a record's name stands for; `None` for what is not a record.
-    pub(super) fn member_of<'a>(&self, name: &'a str) -> Option<&'a str> {
+    pub(in crate::store) fn member_of<'a>(&self, name: &'a str) -> Option<&'a str> {
         name.strip_prefix(&self.prefix).filter(|member| !member.starts_with('~'))
     }
 
