@@ -140,7 +140,7 @@ impl Stats {
     }
 
     /// The keys asked for most, with hits and misses together, highest first. Exact while fewer keys than the sketch
-    /// holds are in use; otherwise never too low, and too high by at most the smallest count shown.
+    /// holds are in use; otherwise never too high: a key is counted from when it came among the most asked for.
     pub fn top_keys(&self, limit: usize) -> Vec<(Key, u64)> {
         self.keys.highest(limit)
     }

@@ -1,7 +1,8 @@
 //! The keys asked for most, in a sketch of fixed size.
 //!
 //! Space-Saving (Metwally, Agrawal, El Abbadi, *Efficient Computation of Frequent and Top-k Elements in Data Streams*,
-//! ICDT 2005), in shards so that threads rarely meet: a new key takes the place and the count of the least counted.
+//! ICDT 2005), in shards so that threads rarely meet: a new key takes the place and the rank of the least counted. What it
+//! took over is remembered, so that no key is said to have been asked for more often than it was.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -14,7 +15,15 @@ const SHARDS: usize = 16;
 /// Keys counted per shard.
 const PER_SHARD: usize = 128;
 
-type Counts = HashMap<Key, u64, foldhash::fast::FixedState>;
+type Counts = HashMap<Key, Place, foldhash::fast::FixedState>;
+
+/// A key's place among those that are counted.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    /// What it was seen, and what it took over from the key before it.
+    rank: u64,
+    inherited: u64,
+}
 
 /// Counts per key, at most [`SHARDS`] times [`PER_SHARD`] of them.
 pub(super) struct TopKeys {
@@ -24,26 +33,26 @@ pub(super) struct TopKeys {
 
 struct Shard {
     counts: Counts,
-    /// No key is counted less.
+    /// No key has a lower rank.
     least: u64,
 }
 
 impl TopKeys {
     pub(super) fn add(&self, key: &Key) {
         let mut shard = self.shard(key);
-        if let Some(count) = shard.counts.get_mut(key) {
-            *count += 1;
+        if let Some(place) = shard.counts.get_mut(key) {
+            place.rank += 1;
             return;
         }
         let inherited = if shard.counts.len() < PER_SHARD { 0 } else { shard.evict_least() };
-        shard.counts.insert(key.clone(), inherited + 1);
+        shard.counts.insert(key.clone(), Place { rank: inherited + 1, inherited });
     }
 
     pub(super) fn highest(&self, limit: usize) -> Vec<(Key, u64)> {
         let mut all: Vec<(Key, u64)> = Vec::new();
         for shard in &self.shards {
             let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            all.extend(shard.counts.iter().map(|(key, count)| (key.clone(), *count)));
+            all.extend(shard.counts.iter().map(|(key, place)| (key.clone(), place.rank - place.inherited)));
         }
         all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
         all.truncate(limit);
@@ -65,22 +74,22 @@ impl TopKeys {
 }
 
 impl Shard {
-    /// Removes a key that is counted least and gives back its count. Among many such keys, as when every request is for
+    /// Removes a key of the lowest rank and gives that back. Among many such keys, as when every request is for
     /// another one, the search ends at the first.
     fn evict_least(&mut self) -> u64 {
         let mut found: Option<(&Key, u64)> = None;
-        for (key, &count) in &self.counts {
-            if found.is_none_or(|(_, least)| count < least) {
-                found = Some((key, count));
+        for (key, &Place { rank, .. }) in &self.counts {
+            if found.is_none_or(|(_, least)| rank < least) {
+                found = Some((key, rank));
             }
-            if count <= self.least {
+            if rank <= self.least {
                 break;
             }
         }
-        let Some((key, count)) = found.map(|(key, count)| (key.clone(), count)) else { return 0 };
-        self.least = count;
+        let Some((key, rank)) = found.map(|(key, rank)| (key.clone(), rank)) else { return 0 };
+        self.least = rank;
         self.counts.remove(&key);
-        count
+        rank
     }
 }
 
@@ -120,9 +129,9 @@ mod tests {
             top.add(&key(7));
         }
         assert!(top.highest(usize::MAX).len() <= SHARDS * PER_SHARD);
-        let (hottest, count) = top.highest(1).remove(0);
-        assert_eq!(hottest, key(7));
-        assert!(count >= 100_001, "{count}");
+        let highest = top.highest(2);
+        assert_eq!(highest[0], (key(7), 100_001));
+        assert_eq!(highest[1].1, 1, "a key that was asked for once is said to have been");
     }
 
     #[test]
