@@ -49,10 +49,16 @@ static END_TO_END: [HeaderName; 23] = [
 ];
 
 /// See [`keyed_off_limits`].
-static OFF_LIMITS: [HeaderName; 10] = [
+static OFF_LIMITS: [HeaderName; 16] = [
     HeaderName::from_static("x-forwarded-host"),
     HeaderName::from_static("x-forwarded-port"),
     HeaderName::from_static("x-forwarded-prefix"),
+    HeaderName::from_static("x-forwarded-scheme"),
+    HeaderName::from_static("x-forwarded-server"),
+    HeaderName::from_static("x-forwarded-ssl"),
+    HeaderName::from_static("x-url-scheme"),
+    HeaderName::from_static("front-end-https"),
+    HeaderName::from_static("x-original-host"),
     FORWARDED,
     HeaderName::from_static("x-original-url"),
     HeaderName::from_static("x-rewrite-url"),
@@ -198,7 +204,8 @@ mod tests {
 
     #[test]
     fn no_key_covers_what_tells_an_upstream_another_name_or_method() {
-        for name in ["x-forwarded-host", "forwarded", "x-original-url", "x-http-method-override"] {
+        for name in ["x-forwarded-host", "x-forwarded-scheme", "forwarded", "x-original-url", "x-http-method-override"]
+        {
             assert!(keyed_off_limits().iter().any(|known| known == name), "{name}");
         }
     }

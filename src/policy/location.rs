@@ -23,7 +23,14 @@ fn resolve(base: &str, hosts: &[&str], reference: &str) -> Option<String> {
         Some(absolute) => {
             let end = absolute.find(['/', '?']).unwrap_or(absolute.len());
             let (authority, target) = absolute.split_at(end);
-            hosts.iter().find(|host| host.eq_ignore_ascii_case(authority))?;
+            // A port that the scheme has anyway makes no other origin (RFC 9110 §4.2.3).
+            let default = match has_scheme {
+                Some("http:") => ":80",
+                Some(_) => ":443",
+                None => "",
+            };
+            let name = |authority: &str| authority.strip_suffix(default).unwrap_or(authority).to_ascii_lowercase();
+            hosts.iter().find(|host| name(host) == name(authority))?;
             if target.starts_with('/') { target.to_owned() } else { format!("/{target}") }
         }
         // `http:relative` and other schemes are not of this origin.
@@ -78,6 +85,9 @@ mod tests {
             ("https://127.0.0.1:9000", Some("/")),
             ("//api.example.com/a?b", Some("/a?b")),
             ("http://evil.example/a", None),
+            ("http://api.example.com:80/a", Some("/a")),
+            ("https://api.example.com:443/a", Some("/a")),
+            ("http://api.example.com:443/a", None),
             ("http://api.example.com:81/a", None),
             ("http://x@api.example.com/a", None),
             ("mailto:a@b", None),
