@@ -490,6 +490,9 @@ async fn a_path_that_others_read_otherwise_is_refused() {
     for path in ["/api/users/%2e%2e", "/api/users/a%5cb", "/api/users/a%00"] {
         assert_eq!(rig.get(path).await.status, 400, "{path}");
     }
+    for path in ["/api/users/..", "/elsewhere/../api/users/7", "/elsewhere/%2e%2e/api/users/7"] {
+        assert_eq!(rig.send(Request::put(path)).await.status, 400, "{path}");
+    }
     rig.get("/api/users/7;x").await.is("BYPASS", "x").because("larder; fwd=bypass; detail=no-route");
     assert_eq!(rig.hand.calls(), 1);
 }

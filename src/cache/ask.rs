@@ -76,14 +76,17 @@ pub(super) fn examine<'t>(core: &Core, table: &'t Table, parts: &request::Parts,
     }
 }
 
-/// A method other than GET and HEAD. A write must name its path as plainly as a read: what it clears is found by it.
+/// A method other than GET and HEAD. A write must name its path as plainly as a read: what it clears is found by it, also
+/// where the upstream would resolve the path to that of a cached route.
 fn examine_other<'t>(table: &Table, parts: &request::Parts) -> Ask<'t> {
     if parts.method.is_safe() {
         return Ask::Pass(None);
     }
     let path = parts.uri.path();
     match check_path(path) {
-        Err(error) if table.is_enabled() && table.caches(path) => Ask::Refuse(error),
+        Err(error) if table.is_enabled() && (table.caches(path) || table.caches(&policy::resolved_path(path))) => {
+            Ask::Refuse(error)
+        }
         _ => Ask::Write,
     }
 }

@@ -45,6 +45,11 @@ fn resolve(base: &str, hosts: &[&str], reference: &str) -> Option<String> {
     Some(query.map_or_else(|| path.clone(), |query| format!("{path}?{query}")))
 }
 
+/// The path as a server reads it that resolves dot segments, encoded ones included.
+pub fn resolved_path(path: &str) -> String {
+    without_dot_segments(&path.replace("%2e", ".").replace("%2E", "."))
+}
+
 /// RFC 3986 §5.2.4.
 fn without_dot_segments(path: &str) -> String {
     let mut kept: Vec<&str> = Vec::new();
@@ -94,6 +99,13 @@ mod tests {
             ("http:a", None),
         ] {
             assert_eq!(resolve("/api/users/new", &hosts, reference).as_deref(), resource, "{reference}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_resolved_as_an_upstream_may_do_it() {
+        for (path, resolved) in [("/a/../b", "/b"), ("/a/%2e%2E/b", "/b"), ("/./a/", "/a/"), ("/a/b", "/a/b")] {
+            assert_eq!(resolved_path(path), resolved, "{path}");
         }
     }
 

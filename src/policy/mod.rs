@@ -55,7 +55,7 @@ pub use admit::{Admission, Times, admit, admit_body};
 pub use client::ClientTerms;
 pub use fields::{is_stream, keyed_off_limits, strip_hop_by_hop, strip_nominated};
 pub use freshen::{After, after, on_failure};
-pub use location::named_resources;
+pub use location::{named_resources, resolved_path};
 pub use options::{ClientCacheControl, Options, OriginHeaders, SetCookie, StoreIf, StoreStatus, VaryOn};
 pub use plan::{Lookup, Plan, plan};
 pub use range::{RangeAnswer, range};
