@@ -77,7 +77,7 @@ impl Base {
     }
 
     pub(super) fn is_joinable(&self) -> bool {
-        self.joinable.load(Ordering::Acquire)
+        self.joinable.load(Ordering::Acquire) && !self.fence.is_cut()
     }
 }
 

@@ -20,6 +20,7 @@ pub mod wire;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -152,6 +153,7 @@ pub struct Lease {
 #[derive(Debug, Default)]
 pub struct Fence {
     closed: Mutex<bool>,
+    cut: AtomicBool,
 }
 
 /// Why a store did not answer.
@@ -265,7 +267,19 @@ impl Fence {
         *self.closed.lock().unwrap_or_else(PoisonError::into_inner) = true;
     }
 
-    /// Whether the fill was cut off.
+    /// Ends the fill's right to store, and says that no later request may be given what it fetches: the store heard of an
+    /// invalidation elsewhere that took its lease away.
+    pub fn cut(&self) {
+        self.cut.store(true, Ordering::Release);
+        self.close();
+    }
+
+    /// Whether the store cut the fill off.
+    pub fn is_cut(&self) -> bool {
+        self.cut.load(Ordering::Acquire)
+    }
+
+    /// Whether the fill may store nothing any more.
     pub fn is_closed(&self) -> bool {
         *self.closed.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use larder::invalidation::Selector;
-use larder::store::{Found, Reply, Store};
+use larder::store::{Fence, Found, Labels, Reply, Store, Stored};
 
 use crate::redis_server::RedisServer;
 use crate::rig::{key, page};
-use crate::{Node, TOLD_WITHIN, named, node};
+use crate::{Node, TOLD_WITHIN, named, node, waited};
 
 /// What two nodes, their readers and their writers share: the version that the upstream has, and on each node the least
 /// version that may still be read there.
@@ -74,4 +74,25 @@ async fn what_was_acknowledged_as_cleared_is_never_read_again_whatever_is_under_
     }
     let [redis, memory] = [0, 1].map(|near| versions.reads[near].load(Ordering::Relaxed));
     assert!(redis > 100 && memory > 100, "{redis} reads of Redis, {memory} of memory");
+}
+
+#[tokio::test]
+async fn a_fill_is_cut_off_by_an_invalidation_on_another_node_and_by_nothing_less() {
+    let server = RedisServer::start();
+    let [here, there] = [node(&server).await, node(&server).await];
+    let (labels, held, without) = (Labels::default(), Arc::<Fence>::default(), Arc::<Fence>::default());
+    let lease = here.store.lease(&key("GET:/a?x=1"), &labels, &held).wait().await.unwrap();
+    assert!(there.store.lease(&key("GET:/a?x=1"), &labels, &without).wait().await.is_err());
+
+    // Our own lease is told like any change, and another key's change too: neither cuts the fill off.
+    there.store.invalidate(&named("GET:/b")).wait().await.unwrap();
+    for _ in 0..50 {
+        here.store.get(&key("GET:/c")).wait().await.unwrap();
+    }
+    assert!(!held.is_cut());
+
+    there.store.invalidate(&named("GET:/a")).wait().await.unwrap();
+    waited("a fill with a lease is cut off", TOLD_WITHIN, || held.is_cut()).await;
+    waited("a fill without one is cut off", TOLD_WITHIN, || without.is_cut()).await;
+    assert_eq!(here.put(lease, &page("GET:/a?x=1", "old")).await, Ok(Stored::LeaseLost));
 }

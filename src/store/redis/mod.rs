@@ -132,6 +132,28 @@ impl RedisStore {
     }
 }
 
+/// Looks at leases, for those who hear of changes.
+pub(in crate::store) struct Leases(Arc<Redis>);
+
+impl RedisStore {
+    /// Looks at leases.
+    pub(in crate::store) fn leases(&self) -> Leases {
+        Leases(self.redis())
+    }
+}
+
+impl Leases {
+    /// Cuts the fill off unless the record of this name still holds the lease.
+    pub(in crate::store) fn look(&self, name: &str, token: u64, fence: Arc<Fence>) {
+        let (redis, name) = (Arc::clone(&self.0), self.0.names.member(name));
+        spawn(async move {
+            if !redis.holds(&name, token).await {
+                fence.cut();
+            }
+        });
+    }
+}
+
 impl Store for RedisStore {
     fn get(&self, key: &Key) -> Reply<Result<Found, StoreError>> {
         self.down().unwrap_or_else(|| Reply::Later(Box::pin(self.redis().get(key.clone()))))

@@ -221,6 +221,17 @@ impl Redis {
         Ok(false)
     }
 
+    /// Whether the record of this name holds the lease. One that cannot be read is taken for lost.
+    pub(super) async fn holds(&self, name: &str, token: u64) -> bool {
+        let name = name.to_owned();
+        let limit = self.link.read_timeout;
+        let read = self
+            .link
+            .call(Lane::Read, limit, |client| async move { client.hget::<Option<String>, _, _>(name, "l").await });
+        let held = read.await.ok().flatten();
+        held.as_deref().and_then(|held| held.split_once(':')).is_some_and(|(held, _)| held == token.to_string())
+    }
+
     /// Gives a lease back.
     pub(super) async fn release(self: &Arc<Self>, lease: &Lease) {
         let Some(token) = lease.token() else { return };

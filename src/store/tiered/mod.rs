@@ -18,12 +18,14 @@
 //! that was answered before Redis carried it out is not kept.
 
 mod tier;
+mod under_way;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use self::tier::Tier;
+use self::under_way::UnderWay;
 use super::redis::{Listener, News, RedisStore};
 use super::{Fence, Found, Health, Labels, Lease, MemoryStore, Near, Put, Reply, Store, StoreError, Stored, VariantId};
 use crate::clock::Clock;
@@ -45,6 +47,7 @@ pub struct NearConfig {
 pub struct TieredStore {
     tier: Arc<Tier>,
     redis: RedisStore,
+    under_way: Arc<UnderWay>,
     /// Ends with the store.
     _listener: Listener,
 }
@@ -59,18 +62,26 @@ impl TieredStore {
     /// Memory in front of this Redis. Needs a tokio runtime, on which it listens for changes.
     pub fn new(near: NearConfig, redis: RedisStore, clock: Clock) -> Self {
         let tier = Arc::new(Tier::new(MemoryStore::with_clock(near.max_bytes, clock.clone()), near, clock));
-        let (names, hearer) = (redis.names(), Arc::clone(&tier));
+        let under_way = Arc::<UnderWay>::default();
+        let (names, hearer, fills, leases) = (redis.names(), tier.clone(), under_way.clone(), redis.leases());
         let listener = redis.listen(move |news| match news {
             News::Up => hearer.trust(true),
-            News::Down => hearer.trust(false),
-            News::Flushed => hearer.forget_all(),
+            News::Down => {
+                hearer.trust(false);
+                fills.cut_all();
+            }
+            News::Flushed => {
+                hearer.forget_all();
+                fills.cut_all();
+            }
             News::Changed(name) => {
                 if let Some(name) = std::str::from_utf8(name).ok().and_then(|name| names.member_of(name)) {
                     hearer.forget_named(name);
+                    fills.changed(name).into_iter().for_each(|(fence, token)| leases.look(name, token, fence));
                 }
             }
         });
-        Self { tier, redis, _listener: listener }
+        Self { tier, redis, under_way, _listener: listener }
     }
 
     /// Whether changes in Redis are told, so that copies may be relied on.
@@ -112,7 +123,7 @@ impl Store for TieredStore {
     }
 
     fn lease(&self, key: &Key, labels: &Labels, fence: &Arc<Fence>) -> Reply<Result<Lease, StoreError>> {
-        let answer = self.redis.lease(key, labels, fence);
+        let answer = self.watched(key, fence, self.redis.lease(key, labels, fence));
         if self.tier.is_trusted() {
             return answer;
         }
@@ -133,6 +144,7 @@ impl Store for TieredStore {
             return Reply::Now(Ok(stored.unwrap_or(Stored::LeaseLost)));
         }
         let (tier, key) = (&self.tier, lease.key().clone());
+        self.under_way.end(&key.physical(), lease.fence());
         later(self.redis.put(lease, put), || {
             let tier = Arc::clone(tier);
             // Not left to the message, which may come a moment later. A store without an answer may have happened too.
@@ -144,7 +156,11 @@ impl Store for TieredStore {
     }
 
     fn release(&self, lease: Lease) -> Reply<()> {
-        if lease.token().is_none() { Reply::Now(()) } else { self.redis.release(lease) }
+        if lease.token().is_none() {
+            return Reply::Now(());
+        }
+        self.under_way.end(&lease.key().physical(), lease.fence());
+        self.redis.release(lease)
     }
 
     fn remove(&self, key: &Key) -> Reply<Result<(), StoreError>> {
@@ -178,6 +194,32 @@ impl Store for TieredStore {
     fn health(&self) -> Reply<Health> {
         let near = Some(if self.is_coherent() { Near::Coherent } else { Near::Degraded });
         later(self.redis.health(), || move |health| Health { near, ..health })
+    }
+}
+
+impl TieredStore {
+    /// Has the fill cut off when its lease is taken away, from before the lease is there.
+    fn watched(
+        &self,
+        key: &Key,
+        fence: &Arc<Fence>,
+        answer: Reply<Result<Lease, StoreError>>,
+    ) -> Reply<Result<Lease, StoreError>> {
+        let name = key.physical();
+        self.under_way.begin(&name, fence);
+        later(answer, || {
+            let (under_way, fence, leases) = (self.under_way.clone(), fence.clone(), self.redis.leases());
+            move |answer: Result<Lease, StoreError>| {
+                let token = answer.as_ref().ok().and_then(Lease::token);
+                let heard = under_way.settle(&name, &fence, token);
+                match token {
+                    Some(token) if heard => leases.look(&name, token, fence),
+                    None if heard => fence.cut(),
+                    _ => {}
+                }
+                answer
+            }
+        })
     }
 }
 
