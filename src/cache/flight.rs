@@ -220,3 +220,17 @@ impl fmt::Debug for Flights {
         write!(f, "Flights({})", self.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flight_that_was_cut_off_elsewhere_takes_nobody_more() {
+        let flight = Base::new(1, Key::new(None, "/a", None, None), Labels::default(), true);
+        flight.fence.close();
+        assert!(flight.is_joinable(), "it may not store, and those who came meanwhile may share it");
+        flight.fence.cut();
+        assert!(!flight.is_joinable());
+    }
+}
