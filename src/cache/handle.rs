@@ -10,6 +10,8 @@ use super::service::CacheLayer;
 use super::uncacheable::Uncacheable;
 use crate::clock::Clock;
 use crate::invalidation::{Cleared, Selector};
+use crate::key::Key;
+use crate::outcome::Reason;
 use crate::route::Table;
 use crate::stats::Stats;
 use crate::store::{Health, Store, StoreError};
@@ -59,6 +61,12 @@ impl Core {
     pub(super) async fn invalidate(&self, selector: &Selector) -> Result<Cleared, StoreError> {
         let _cut = self.flights.cut(selector.clone());
         self.store.invalidate(selector).wait().await
+    }
+
+    /// Counts a response that was not stored after all, and remembers why.
+    pub(super) fn unstored(&self, key: &Key, reason: Reason) {
+        self.stats.reason(reason);
+        self.uncacheable.note(key, reason, self.clock.now());
     }
 }
 

@@ -31,6 +31,7 @@ mod lease;
 mod respond;
 mod service;
 mod uncacheable;
+mod way;
 
 pub use body::Body;
 pub use handle::{Builder, Cache, OnStoreError};
