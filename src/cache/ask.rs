@@ -58,15 +58,10 @@ pub(super) fn examine<'t>(core: &Core, table: &'t Table, parts: &request::Parts,
     }
     let bypass = rule.bypass_param();
     let query = rule.query_filter().canonical(parts.uri.query(), &bypass.param);
-    let host = match table.host() {
-        HostRule::Fixed(_) => None,
-        HostRule::Keyed => match host_of(parts) {
-            Some(host) => Some(host),
-            None => return Ask::Pass(Some(Reason::NoHost)),
-        },
+    let Some(key) = key(table, rule, parts, query.query.as_deref()) else {
+        return Ask::Pass(Some(Reason::NoHost));
     };
-    let fields = digest(&rule.policy().vary_on, &parts.headers);
-    let wanted = Wanted { rule, key: Key::new(host.as_deref(), path, query.query.as_deref(), fields.as_ref()) };
+    let wanted = Wanted { rule, key };
     if query.bypass.is_some_and(is_yes) && may_bypass(core, bypass.allow, &parts.headers) {
         return Ask::Bypass(wanted, Reason::NoCacheParam);
     }
@@ -74,6 +69,16 @@ pub(super) fn examine<'t>(core: &Core, table: &'t Table, parts: &request::Parts,
         Plan::Bypass(reason) => Ask::Bypass(wanted, reason),
         Plan::Lookup(lookup) => Ask::Lookup(wanted, lookup),
     }
+}
+
+/// The key that a request asks for, by its canonical query. `None` where hosts are keyed and it names none.
+pub(super) fn key(table: &Table, rule: &Rule, parts: &request::Parts, query: Option<&str>) -> Option<Key> {
+    let host = match table.host() {
+        HostRule::Fixed(_) => None,
+        HostRule::Keyed => Some(host_of(parts)?),
+    };
+    let fields = digest(&rule.policy().vary_on, &parts.headers);
+    Some(Key::new(host.as_deref(), parts.uri.path(), query, fields.as_ref()))
 }
 
 /// A method other than GET and HEAD. A write must name its path as plainly as a read: what it clears is found by it, also
@@ -170,7 +175,7 @@ fn digest(vary_on: &VaryOn, headers: &HeaderMap) -> Option<FieldsDigest> {
 }
 
 /// Every value that a request gives to a cookie; an upstream may take the first or the last.
-fn cookies<'h>(headers: &'h HeaderMap, name: &'h str) -> impl Iterator<Item = &'h [u8]> {
+pub(super) fn cookies<'h>(headers: &'h HeaderMap, name: &'h str) -> impl Iterator<Item = &'h [u8]> {
     let pairs = headers.get_all(COOKIE).iter().flat_map(|line| line.as_bytes().split(|b| *b == b';'));
     pairs.filter_map(move |pair| {
         let pair = pair.trim_ascii();
@@ -179,7 +184,7 @@ fn cookies<'h>(headers: &'h HeaderMap, name: &'h str) -> impl Iterator<Item = &'
     })
 }
 
-fn may_bypass(core: &Core, gate: BypassGate, headers: &HeaderMap) -> bool {
+pub(super) fn may_bypass(core: &Core, gate: BypassGate, headers: &HeaderMap) -> bool {
     match gate {
         BypassGate::Public => true,
         BypassGate::Off => false,

@@ -15,7 +15,7 @@ use super::body::Body;
 use super::fetch::Errand;
 use super::fill::{Fill, Landed, Reader, Shown};
 use super::flight::{Base, Boarding};
-use super::handle::{Core, OnStoreError};
+use super::handle::Core;
 use super::join::Joined;
 use super::landings;
 use super::respond::{self, Reply as Answer, Signs};
@@ -84,7 +84,7 @@ where
                 Reuse::Fetch(reason) => (because(Forward::Bypass, reason), None),
             },
             Stock::Nothing(forward) => (Outcome::forwarded(forward), None),
-            Stock::Failure(reason) if self.core.on_error == OnStoreError::Error => {
+            Stock::Failure(reason) if self.core.refuses_without_store() => {
                 return Ok(self.refuse(StatusCode::BAD_GATEWAY, "the shared store failed", reason));
             }
             Stock::Failure(reason) => (because(Forward::UriMiss, reason), None),

@@ -63,6 +63,11 @@ impl Core {
         self.store.invalidate(selector).wait().await
     }
 
+    /// Whether a request is answered with an error when the store fails.
+    pub(super) fn refuses_without_store(&self) -> bool {
+        self.on_error == OnStoreError::Error
+    }
+
     /// Counts a response that was not stored after all, and remembers why.
     pub(super) fn unstored(&self, key: &Key, reason: Reason) {
         self.stats.reason(reason);

@@ -14,7 +14,7 @@ use super::storable::stored_headers;
 use super::vary::{self, Vary};
 use super::{Lookup, Options, OriginHeaders, SetCookie, Storable, StoreIf, age, fields, freshness, validate};
 use crate::clock::Timestamp;
-use crate::entry::Terms;
+use crate::entry::{Entry, Terms};
 use crate::outcome::Reason;
 
 /// When a request was sent upstream and when the head of its answer arrived.
@@ -45,10 +45,36 @@ struct Answer<'a> {
 }
 
 /// A freshness lifetime, and where it comes from.
-#[derive(Clone, Copy)]
-struct Lifetime {
-    length: Duration,
-    guessed: bool,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetime {
+    /// The lifetime, clamped by the route.
+    pub length: Duration,
+    /// What it was before it was clamped.
+    pub given: Duration,
+    /// Who gave it.
+    pub source: LifetimeSource,
+}
+
+/// Who gave a freshness lifetime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LifetimeSource {
+    /// `s-maxage`.
+    SMaxage,
+    /// `max-age`.
+    MaxAge,
+    /// `Expires`.
+    Expires,
+    /// The route's lifetime for this status (`store_status`).
+    StatusTtl,
+    /// The route's `ttl`.
+    Ttl,
+    /// The route's `ttl`, over what the origin said (`origin_headers: override`).
+    Override,
+    /// A tenth of the time since `Last-Modified` (RFC 9111 §4.2.2).
+    Heuristic,
+    /// Nobody: there is a validator alone, and it is asked for before every use.
+    Nobody,
 }
 
 /// Decides whether an answer may be stored. `request` is the one that was sent upstream.
@@ -63,6 +89,25 @@ pub fn admit(
         Ok(storable) => Admission::Store(Box::new(storable)),
         Err(reason) => Admission::Skip(reason),
     }
+}
+
+/// The lifetime that a stored response would be given today, and where it comes from: judged again from what is stored.
+/// It is another than the stored one where the route has changed since.
+///
+/// # Errors
+/// Why it would not be stored today.
+pub fn lifetime_of(stored: &Entry, options: &Options) -> Result<Lifetime, Reason> {
+    let meta = stored.meta();
+    let mut head = http::Response::new(()).into_parts().0;
+    (head.status, head.headers) = (meta.status, stored.headers().clone());
+    let answer = Answer {
+        head: &head,
+        directives: Directives::read(&head.headers),
+        standing: standing(head.status, &options.store_status)?,
+        times: Times { requested_at: meta.requested_at, received_at: meta.received_at },
+        has_validator: validate::has_validator(&head.headers),
+    };
+    answer.lifetime(meta.initial_age, options)
 }
 
 /// Decides whether a complete body may be stored.
@@ -212,7 +257,7 @@ impl Answer<'_> {
                 always_validate,
                 never_stale,
                 shared_with_authorization: self.directives.shared_with_authorization(),
-                heuristic: lifetime.guessed,
+                heuristic: lifetime.source == LifetimeSource::Heuristic,
                 has_validator: self.has_validator,
             },
             vary: Vec::new(),
@@ -227,23 +272,26 @@ impl Answer<'_> {
     /// A route that overrides the origin counts its `ttl` from the arrival of the response: an `Age` is one of the
     /// origin's headers too.
     fn lifetime(&self, initial_age: Duration, options: &Options) -> Result<Lifetime, Reason> {
-        let known = |length: Duration| Lifetime { length: length.min(options.max_ttl), guessed: false };
-        let ttl = self.standing.ttl.or(options.ttl);
+        let of = |source, given: Duration| Lifetime { length: given.min(options.max_ttl), given, source };
+        let (ttl, whose) = match self.standing.ttl {
+            Some(ttl) => (Some(ttl), LifetimeSource::StatusTtl),
+            None => (options.ttl, LifetimeSource::Ttl),
+        };
         if let (OriginHeaders::Override, Some(ttl)) = (options.origin_headers, ttl) {
-            let length = ttl.min(options.max_ttl).saturating_add(initial_age);
-            return Ok(Lifetime { length, guessed: false });
+            let Lifetime { length, given, source } = of(LifetimeSource::Override, ttl);
+            return Ok(Lifetime { length: length.saturating_add(initial_age), given, source });
         }
         let headers = &self.head.headers;
-        if let Some(stated) = freshness::stated_lifetime(&self.directives, headers, self.times) {
-            return Ok(known(stated));
+        if let Some((stated, source)) = freshness::stated_lifetime(&self.directives, headers, self.times) {
+            return Ok(of(source, stated));
         }
         let keeps = self.standing.heuristic || self.directives.public;
         if let Some(ttl) = ttl.filter(|_| self.standing.takes_ttl || keeps) {
-            return Ok(known(ttl));
+            return Ok(of(whose, ttl));
         }
         match freshness::guessed_lifetime(headers, self.times) {
-            Some(guess) if keeps => Ok(Lifetime { guessed: true, ..known(guess) }),
-            _ if keeps && self.has_validator => Ok(known(Duration::ZERO)),
+            Some(guess) if keeps => Ok(of(LifetimeSource::Heuristic, guess)),
+            _ if keeps && self.has_validator => Ok(of(LifetimeSource::Nobody, Duration::ZERO)),
             _ => Err(Reason::NoLifetime),
         }
     }

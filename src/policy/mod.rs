@@ -51,7 +51,7 @@ mod storable;
 mod validate;
 mod vary;
 
-pub use admit::{Admission, Times, admit, admit_body};
+pub use admit::{Admission, Lifetime, LifetimeSource, Times, admit, admit_body, lifetime_of};
 pub use client::ClientTerms;
 pub use fields::{is_stream, keyed_off_limits, strip_hop_by_hop, strip_nominated};
 pub use freshen::{After, after, on_failure};

@@ -113,6 +113,44 @@ fn who_gives_the_lifetime() {
 }
 
 #[test]
+fn what_is_stored_tells_who_gave_its_lifetime() {
+    use LifetimeSource::{Expires, Heuristic, MaxAge, Nobody, Override, SMaxage, StatusTtl, Ttl};
+    let listed = |rig: &mut Rig, ttl| {
+        rig.options.store_status = StoreStatus::Listed(vec![(StatusCode::OK, ttl)]);
+    };
+    for (fields, overrides, of_status, source) in [
+        (&[("cache-control", "s-maxage=60, max-age=5")][..], false, None, SMaxage),
+        (&[("cache-control", "max-age=5")], false, None, MaxAge),
+        (&[("expires", "Sun, 06 Nov 1994 09:49:37 GMT")], false, None, Expires),
+        (&[], false, Some(Duration::from_secs(7)), StatusTtl),
+        (&[], false, None, Ttl),
+        (&[("cache-control", "max-age=5")], true, None, Override),
+    ] {
+        let mut rig = ttl(90);
+        listed(&mut rig, of_status);
+        if overrides {
+            rig.options.origin_headers = OriginHeaders::Override;
+        }
+        let storable = rig.admit(200, fields).unwrap();
+        let lifetime = storable.lifetime;
+        let entry = storable.into_entry(Key::parse("GET:/a").unwrap(), None, Vec::new(), Bytes::new());
+        let again = lifetime_of(&entry, &rig.options).unwrap();
+        assert_eq!((again.source, again.length), (source, lifetime), "{fields:?}");
+        rig.options.max_ttl = Duration::from_secs(1);
+        let clamped = lifetime_of(&entry, &rig.options).unwrap();
+        assert_eq!((clamped.length, clamped.given), (Duration::from_secs(1), again.given), "{fields:?}");
+    }
+    for (fields, source) in
+        [(&[("last-modified", "Sun, 06 Nov 1994 01:49:37 GMT")][..], Heuristic), (&[("etag", "\"1\"")], Nobody)]
+    {
+        let rig = Rig::new();
+        let entry =
+            rig.admit(200, fields).unwrap().into_entry(Key::parse("GET:/a").unwrap(), None, vec![], Bytes::new());
+        assert_eq!(lifetime_of(&entry, &rig.options).unwrap().source, source, "{fields:?}");
+    }
+}
+
+#[test]
 fn statuses_that_a_route_lists() {
     let code = |status| StatusCode::from_u16(status).unwrap();
     let mut rig = ttl(300);
