@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde::Serialize;
 
+use super::explain::AskedError;
 use super::key_path::KeyPathError;
 use super::request::RequestError;
 use crate::store::StoreError;
@@ -19,6 +20,9 @@ pub(super) enum Refusal {
     /// The body names nothing that could be cleared.
     #[error(transparent)]
     Request(#[from] RequestError),
+    /// The request that is asked about is none.
+    #[error(transparent)]
+    Asked(#[from] AskedError),
     /// The body could not be read, or is too large.
     #[error("the body cannot be used: {0}")]
     Body(#[from] BytesRejection),
@@ -50,7 +54,7 @@ struct Body {
 impl Refusal {
     fn status(&self) -> StatusCode {
         match self {
-            Self::KeyPath(_) | Self::Request(_) => StatusCode::BAD_REQUEST,
+            Self::KeyPath(_) | Self::Request(_) | Self::Asked(_) => StatusCode::BAD_REQUEST,
             Self::Body(rejection) => rejection.status(),
             Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Category => StatusCode::NOT_FOUND,

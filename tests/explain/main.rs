@@ -20,6 +20,7 @@ use http::Request;
 use http::request::Builder;
 use inner::{ok, status, with};
 use larder::cache::explain::{Decision, Fact, Question};
+use larder::clock::Timestamp;
 use rig::{Rig, said};
 
 const DAY: &[(&str, &str)] = &[("cache-control", "max-age=86400")];
@@ -395,7 +396,7 @@ async fn the_arithmetic_of_age_and_lifetime_is_told() {
          by `max_ttl: 100 s`: fresh for 82.5 s more."
     );
     for (name, fact) in [
-        ("received_at", Fact::Seconds(1_800_000_000.0)),
+        ("received_at", Fact::Instant(Timestamp::from_secs(1_800_000_000))),
         ("initial_age", Fact::Seconds(5.0)),
         ("resident", Fact::Seconds(12.5)),
         ("age", Fact::Seconds(17.5)),

@@ -34,6 +34,7 @@ use http::request;
 
 use super::ask::{self, Ask, Wanted};
 use super::handle::{Cache, Core};
+use crate::clock::Timestamp;
 use crate::key::Key;
 use crate::outcome::Reason;
 use crate::policy::{Lookup, Reuse};
@@ -136,6 +137,8 @@ pub enum Fact {
     Count(u64),
     /// A time, in seconds.
     Seconds(f64),
+    /// A moment.
+    Instant(Timestamp),
     /// A yes or no.
     Flag(bool),
     /// Several texts.
@@ -230,6 +233,12 @@ impl From<usize> for Fact {
 impl From<Duration> for Fact {
     fn from(time: Duration) -> Self {
         Self::Seconds(time.as_secs_f64())
+    }
+}
+
+impl From<Timestamp> for Fact {
+    fn from(moment: Timestamp) -> Self {
+        Self::Instant(moment)
     }
 }
 

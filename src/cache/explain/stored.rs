@@ -1,7 +1,6 @@
 //! What is stored, how old it is, and whether it may be used.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::header::HeaderName;
 use http::request;
@@ -129,7 +128,7 @@ fn freshness(entry: &Entry, rule: &Rule, now: Timestamp) -> Step {
         whence(meta, judged, rule),
     );
     Step::new(Question::Freshness, outcome, detail)
-        .with("received_at", Duration::from_millis(meta.received_at.as_millis()))
+        .with("received_at", meta.received_at)
         .with("initial_age", meta.initial_age)
         .with("resident", resident)
         .with("age", age)
