@@ -224,7 +224,7 @@ impl Serialize for Facts {
             match fact {
                 Fact::Text(text) => map.serialize_entry(name, text)?,
                 Fact::Count(count) => map.serialize_entry(name, count)?,
-                Fact::Seconds(seconds) => map.serialize_entry(name, seconds)?,
+                Fact::Seconds(seconds) => map.serialize_entry(&format!("{name}_seconds"), seconds)?,
                 Fact::Instant(moment) => map.serialize_entry(name, &rfc3339::format(*moment))?,
                 Fact::Flag(flag) => map.serialize_entry(name, flag)?,
                 Fact::List(list) => map.serialize_entry(name, list)?,
