@@ -29,6 +29,9 @@ pub(super) enum Refusal {
     /// The store did not do its part.
     #[error("{0}")]
     Store(#[from] StoreError),
+    /// Nothing is stored under the key.
+    #[error("nothing is stored under this key")]
+    Absent,
     /// There is no such category.
     #[error("no route has this category and nothing was counted under it")]
     Category,
@@ -57,7 +60,7 @@ impl Refusal {
             Self::KeyPath(_) | Self::Request(_) | Self::Asked(_) => StatusCode::BAD_REQUEST,
             Self::Body(rejection) => rejection.status(),
             Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Category => StatusCode::NOT_FOUND,
+            Self::Absent | Self::Category => StatusCode::NOT_FOUND,
             Self::TokenMissing => StatusCode::UNAUTHORIZED,
             Self::TokenWrong | Self::OtherSite => StatusCode::FORBIDDEN,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,

@@ -15,6 +15,7 @@
 
 mod answer;
 mod decode;
+mod entry;
 pub mod explain;
 mod guard;
 mod health;
@@ -79,6 +80,7 @@ pub fn router(cache: Cache, options: Options) -> Router {
         .route("/invalidate/", delete(invalidate::key).fallback(answer::method_not_allowed))
         .route("/invalidate/{*key}", delete(invalidate::key).fallback(answer::method_not_allowed))
         .route("/metrics/cache", get(metrics::metrics).fallback(answer::method_not_allowed))
+        .route("/cache/entry/{*key}", get(entry::entry).fallback(answer::method_not_allowed))
         .route("/cache/explain", get(explain::explain).fallback(answer::method_not_allowed))
         .route("/cache/stats", get(stats::all).fallback(answer::method_not_allowed))
         .route("/cache/stats/reset", post(stats::reset).fallback(answer::method_not_allowed))

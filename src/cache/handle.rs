@@ -8,13 +8,13 @@ use super::background::Background;
 use super::flight::Flights;
 use super::service::CacheLayer;
 use super::uncacheable::Uncacheable;
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::invalidation::{Cleared, Selector};
 use crate::key::Key;
 use crate::outcome::Reason;
 use crate::route::Table;
 use crate::stats::Stats;
-use crate::store::{Health, Store, StoreError};
+use crate::store::{Health, Inspected, Store, StoreError};
 
 /// A cache. Clones share everything.
 #[derive(Clone, Debug)]
@@ -112,6 +112,19 @@ impl Cache {
     /// [`StoreError`] when the store does not answer.
     pub async fn count(&self, selector: &Selector) -> Result<u64, StoreError> {
         self.core.store.count(selector).wait().await
+    }
+
+    /// Looks at the record of a key, without a trace: nothing is counted, copied nearer or made likelier to stay.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer, or what it holds is no entry.
+    pub async fn inspect(&self, key: &Key) -> Result<Inspected, StoreError> {
+        self.core.store.inspect(key).wait().await
+    }
+
+    /// The instant for which decisions are made now.
+    pub fn now(&self) -> Timestamp {
+        self.core.clock.now()
     }
 
     /// How the store is.

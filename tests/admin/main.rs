@@ -2,6 +2,8 @@
 #![cfg(feature = "admin")]
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+#[cfg(feature = "memory")]
+mod layered;
 mod rig;
 
 use larder::admin::{Options, Readiness};
@@ -173,6 +175,7 @@ async fn a_token_guards_everything_but_health() {
         ("GET", "/cache/stats/users"),
         ("POST", "/cache/stats/reset"),
         ("GET", "/cache/explain?url=/a"),
+        ("GET", "/cache/entry/GET:/a"),
         ("GET", "/invalidate"),
     ] {
         let answer = rig.send(method, path).await;

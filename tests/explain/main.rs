@@ -21,6 +21,7 @@ use http::request::Builder;
 use inner::{ok, status, with};
 use larder::cache::explain::{Decision, Fact, Question};
 use larder::clock::Timestamp;
+use larder::route::{Caching, Rule, Table};
 use rig::{Rig, said};
 
 const DAY: &[(&str, &str)] = &[("cache-control", "max-age=86400")];
@@ -496,5 +497,44 @@ async fn a_store_that_fails_is_told_by_its_reason() {
         assert_eq!((explanation.decision, said(&explanation, Question::Lookup)), (decision, Some("failed")));
         rig.hand.answer_with(|_| ok("posts"));
         assert_eq!(rig.get("/posts/").await.decision(), decision);
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_keyed_is_said_to_be_dropped() {
+    let rig = Rig::new();
+    let request = Request::get("/keyed?utm=1").header("x-forwarded-host", "evil.example").header("x-plan", "a");
+    let request = request.header("accept-encoding", "deflate;q=0.5, gzip").header("if-none-match", "\"1\"");
+    let explanation = rig.explain(request).await;
+    let step = explanation.steps.iter().find(|step| step.step == Question::Forward).unwrap();
+    let list = |texts: &[&str]| Fact::List(texts.iter().map(ToString::to_string).collect());
+    assert!(step.facts.contains(&("dropped", list(&["x-forwarded-host", "if-none-match"]))), "{step:?}");
+    assert!(step.facts.contains(&("changed", list(&["accept-encoding"]))), "{step:?}");
+    assert!(step.facts.contains(&("target", Fact::Text("/keyed".into()))), "{step:?}");
+}
+
+#[tokio::test]
+async fn every_kind_of_table_is_explained_as_it_is_obeyed() {
+    let unmatched = || Rule::new("/").unwrap().caching(Caching::On);
+    let posts = || Rule::new("/posts/").unwrap().ttl(Duration::from_secs(90));
+    let keyed = || Table::builder().route(posts()).key_host();
+    for (table, path, host, decision, (question, outcome)) in [
+        (keyed(), "/posts/", Some("a.example"), Decision::Miss, (Question::Key, "keyed")),
+        (keyed(), "/posts/", None, Decision::Pass, (Question::Key, "no-host")),
+        (keyed().enabled(false), "/posts/", Some("a"), Decision::Pass, (Question::Cached, "disabled")),
+        (keyed().unmatched(unmatched()), "/other", Some("a"), Decision::Miss, (Question::Route, "origin")),
+    ] {
+        let rig = Rig::new();
+        rig.cache.replace_table(table.expose_key(true).build().unwrap());
+        let request = || host.iter().fold(Request::get(path), |request, host| request.header("host", *host));
+        let explanation = rig.explain(request()).await;
+        assert_eq!((explanation.decision, said(&explanation, question)), (decision, Some(outcome)), "{path} {host:?}");
+        rig.hand.answer_with(|_| with("x", DAY));
+        let answer = rig.send(request()).await;
+        assert_eq!(answer.decision(), decision, "{}", answer.cache_status);
+        if explanation.key.is_some() {
+            assert_eq!(rig.explain(request()).await.decision, Decision::Hit, "{path}");
+            assert_eq!(rig.send(request()).await.key(), explanation.key.map(|key| key.to_string()));
+        }
     }
 }
