@@ -110,6 +110,11 @@ impl Surroundings<'_> {
                 base.client_cache_control,
             ),
             set_cookie: first([&draft.set_cookie, &shared.set_cookie], base.set_cookie),
+            stale_while_revalidate: first(
+                [&draft.stale_while_revalidate, &shared.stale_while_revalidate],
+                base.stale_while_revalidate,
+            ),
+            stale_if_error: first([&draft.stale_if_error, &shared.stale_if_error], base.stale_if_error),
             max_body: first([&draft.max_body, &shared.max_body], base.max_body),
             max_variants: first([&draft.max_variants, &shared.max_variants], base.max_variants),
             vary_on: VaryOn {

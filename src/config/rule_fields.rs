@@ -25,6 +25,8 @@ pub(super) struct RuleDraft {
     pub(super) origin_headers: Option<At<OriginHeaders>>,
     pub(super) client_cache_control: Option<ClientCacheControl>,
     pub(super) set_cookie: Option<SetCookie>,
+    pub(super) stale_while_revalidate: Option<Duration>,
+    pub(super) stale_if_error: Option<Duration>,
     pub(super) max_body: Option<u64>,
     pub(super) coalesce: Option<Coalesce>,
     pub(super) coalesce_wait: Option<Duration>,
@@ -75,6 +77,12 @@ pub(super) const SHARED: &[Field<RuleDraft>] = &[
     Field::new("set_cookie", "set_cookie: refuse", |rule, r, node| {
         let words = [("refuse", SetCookie::Refuse), ("strip", SetCookie::Strip), ("keep", SetCookie::Keep)];
         rule.set_cookie = r.scalar(node, |text| scalar::word(text, &words));
+    }),
+    Field::new("stale_while_revalidate", "stale_while_revalidate: 30s", |rule, r, node| {
+        rule.stale_while_revalidate = r.scalar(node, scalar::duration);
+    }),
+    Field::new("stale_if_error", "stale_if_error: 10m", |rule, r, node| {
+        rule.stale_if_error = r.scalar(node, scalar::duration);
     }),
     Field::new("max_body", "max_body: 8MiB", |rule, r, node| rule.max_body = r.scalar(node, scalar::size)),
     Field::new("coalesce", "coalesce: node", |rule, r, node| {

@@ -69,6 +69,8 @@ fn defaults_arrive_in_a_route_that_says_nothing() {
         origin_headers: OriginHeaders::Override,
         client_cache_control: ClientCacheControl::Honor,
         set_cookie: SetCookie::Strip,
+        stale_while_revalidate: secs(30),
+        stale_if_error: secs(600),
         max_body: 1 << 20,
         max_variants: 4,
         vary_on: VaryOn { headers: vec![http::header::ACCEPT_LANGUAGE], cookies: vec!["theme".into()] },
@@ -89,6 +91,8 @@ fn a_route_outranks_the_defaults() {
         max_ttl: secs(3600),
         store_status: StoreStatus::Listed(listed),
         set_cookie: SetCookie::Keep,
+        stale_while_revalidate: secs(1),
+        stale_if_error: secs(0),
         max_body: 2 << 20,
         max_variants: 2,
         store_if: StoreIf {
