@@ -110,7 +110,8 @@ impl Meta {
         self.initial_age.saturating_add(now.since(self.received_at))
     }
 
-    /// Freshness left at `now`, in whole seconds: positive while fresh, zero or negative once stale.
+    /// Freshness left at `now` in whole seconds (RFC 9211 §2.4). Rounded up while fresh and towards zero once stale, so
+    /// that what is fresh always reads at least 1 and what is stale never reads more than 0.
     pub fn ttl_secs(&self, now: Timestamp) -> i64 {
         let (lifetime, age) = (self.lifetime.as_millis(), self.age(now).as_millis());
         let secs = if lifetime > age { (lifetime - age).div_ceil(1000) } else { (age - lifetime) / 1000 };
@@ -355,6 +356,18 @@ pub(crate) mod tests {
         let entry = sample("GET:/a", "x", received, Duration::from_secs(90));
         let ttl = |secs| entry.meta().ttl_secs(received.plus(Duration::from_millis(secs)));
         assert_eq!([ttl(0), ttl(2_999), ttl(3_000), ttl(90_000), ttl(102_500)], [90, 88, 87, 0, -12]);
+    }
+
+    #[test]
+    fn what_is_stale_never_reads_like_what_is_fresh_rfc_9211_2_4() {
+        let received = Timestamp::from_secs(100);
+        let entry = sample("GET:/a", "x", received, Duration::from_secs(90));
+        for (millis, ttl) in
+            [(89_000, 1), (89_001, 1), (89_999, 1), (90_000, 0), (90_999, 0), (91_000, -1), (92_000, -2)]
+        {
+            let now = received.plus(Duration::from_millis(millis));
+            assert_eq!(entry.meta().ttl_secs(now), ttl, "after {millis} ms");
+        }
     }
 
     #[test]

@@ -79,6 +79,10 @@ where
                     }
                     return Ok(self.serve(&entry, Some(reason)));
                 }
+                // RFC 9211 §2.2 tells a fresh response that this request cannot have from a stale one.
+                Reuse::Validate(reason @ Reason::ClientCacheControl) => {
+                    (because(Forward::Request, reason), Some(entry))
+                }
                 Reuse::Validate(reason) => (because(Forward::Stale, reason), Some(entry)),
                 Reuse::Fetch(reason) => (because(Forward::Bypass, reason), None),
             },
@@ -114,7 +118,7 @@ where
     /// Fetches the answer, with others where it may be shared.
     async fn fetch(self, body: B, cause: Cause) -> Result<Response<Body<RB, S::Error>>, S::Error> {
         if self.lookup.client.only_if_cached {
-            return Ok(self.refuse(StatusCode::GATEWAY_TIMEOUT, "not stored", Reason::ClientCacheControl));
+            return Ok(self.refuse(StatusCode::GATEWAY_TIMEOUT, "not stored", Reason::OnlyIfCached));
         }
         let passed = match () {
             () if self.lookup.head => Some(Reason::Head),
@@ -222,7 +226,11 @@ where
             }
             Landed::Stored(entry, how) => {
                 let why = outcome.detail.filter(|_| how.forward.is_some());
-                Ok(self.served(&entry, Outcome { detail: how.detail.or(why), ..how }))
+                // The fetch does not know that the client would not have what is fresh.
+                let forward = how
+                    .forward
+                    .map(|how| if outcome.forward == Some(Forward::Request) { Forward::Request } else { how });
+                Ok(self.served(&entry, Outcome { forward, detail: how.detail.or(why), ..how }))
             }
             Landed::Mine(Ok(response), reason) => Ok(self.mine(response, reason, outcome)),
             Landed::Mine(Err(error), _) => {
