@@ -87,6 +87,8 @@ pub struct Terms {
     pub heuristic: bool,
     /// The response carries `ETag` or `Last-Modified`.
     pub has_validator: bool,
+    /// `immutable`: what is fresh is not validated because a client reloads (RFC 8246).
+    pub immutable: bool,
 }
 
 /// Header fields in one buffer: for each, the length of the name (u16), the name, the length of the value (u32), the

@@ -214,6 +214,7 @@ impl Answer<'_> {
                 shared_with_authorization: self.directives.shared_with_authorization(),
                 heuristic: lifetime.guessed,
                 has_validator: self.has_validator,
+                immutable: respected && self.directives.immutable,
             },
             vary: Vec::new(),
             selecting: Vec::new(),

@@ -46,6 +46,7 @@ pub(super) struct Directives {
     pub(super) proxy_revalidate: bool,
     pub(super) must_understand: bool,
     pub(super) public: bool,
+    pub(super) immutable: bool,
     pub(super) no_cache: Restriction,
     pub(super) private: Restriction,
     /// A quoted string has no end: whatever else is said cannot be told.
@@ -127,6 +128,8 @@ impl Directives {
             b"private" => self.private.add(list()),
             b"must-understand" => self.must_understand |= bare,
             b"public" => self.public |= bare,
+            // Its arguments have no meaning (RFC 8246 §2).
+            b"immutable" => self.immutable = true,
             _ => {}
         }
     }
@@ -155,6 +158,7 @@ impl Directives {
             "proxy-revalidate" => self.proxy_revalidate = item.flag()?,
             "must-understand" => self.must_understand = item.flag()?,
             "public" => self.public = item.flag()?,
+            "immutable" => self.immutable = *item != Item::Boolean(false),
             "no-cache" => self.no_cache = item.restriction()?,
             "private" => self.private = item.restriction()?,
             _ => {}

@@ -167,6 +167,24 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_cannot_have_changed_is_not_validated_for_a_reload_rfc_8246_2_1() {
+        let fixed = stored(Terms { immutable: true, ..Terms::default() });
+        let none = ClientTerms::default();
+        for (client, millis, answer) in [
+            (ClientTerms { max_age: secs(0), ..none }, 0, Reuse::Serve),
+            (ClientTerms { max_age: secs(5), ..none }, 59_999, Reuse::Serve),
+            (ClientTerms { max_age: secs(0), ..none }, 60_000, Reuse::Validate(Reason::Stale)),
+            (ClientTerms { no_cache: true, ..none }, 0, Reuse::Validate(Reason::ClientCacheControl)),
+            (ClientTerms { min_fresh: secs(30), ..none }, 40_000, Reuse::Validate(Reason::ClientCacheControl)),
+        ] {
+            let lookup = Lookup { client, ..Lookup::default() };
+            assert_eq!(reuse(&lookup, &fixed, after(millis)), answer, "{client:?} at {millis}");
+        }
+        let bound = stored(Terms { immutable: true, always_validate: true, ..Terms::default() });
+        assert_eq!(reuse(&Lookup::default(), &bound, after(0)), Reuse::Validate(Reason::MustValidate));
+    }
+
     proptest! {
         #[test]
         fn what_is_stale_does_not_turn_fresh(millis in 0..200_000_u64, later in 0..200_000_u64) {

@@ -102,6 +102,19 @@ async fn a_client_that_is_ignored_changes_nothing() {
 }
 
 #[tokio::test]
+async fn an_immutable_response_is_validated_for_a_forced_reload_alone_rfc_8246() {
+    let rig = Rig::route(HONOR);
+    rig.origin("old", &[(CONTROL, "max-age=60, immutable"), ("etag", "\"1\"")]);
+    rig.get().await;
+    rig.hand.answer_with(|_| status(304));
+    rig.after(30).get_with(CONTROL, "max-age=0").await.is("HIT", "old");
+    let conditional = Request::get(PATH).header(CONTROL, "max-age=0").header("if-none-match", "\"1\"");
+    assert_eq!((rig.send(conditional).await.status, rig.hand.calls()), (304, 1));
+    rig.get_with(CONTROL, "no-cache").await.because("larder; fwd=request; fwd-status=304; detail=client-cache-control");
+    rig.after(60).get_with(CONTROL, "max-age=0").await.because("larder; fwd=stale; fwd-status=304");
+}
+
+#[tokio::test]
 async fn what_is_stale_by_less_than_a_second_does_not_read_as_fresh() {
     let rig = stored("ttl: 60s, stale_while_revalidate: 30s").await;
     rig.after_millis(59_999).get().await.is("HIT", "old").because("larder; hit; ttl=1");
