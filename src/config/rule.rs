@@ -109,6 +109,7 @@ impl Surroundings<'_> {
                 [&draft.client_cache_control, &shared.client_cache_control],
                 base.client_cache_control,
             ),
+            targeted_fields: first([&draft.targeted_fields, &shared.targeted_fields], base.targeted_fields),
             set_cookie: first([&draft.set_cookie, &shared.set_cookie], base.set_cookie),
             stale_while_revalidate: first(
                 [&draft.stale_while_revalidate, &shared.stale_while_revalidate],

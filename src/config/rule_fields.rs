@@ -24,6 +24,7 @@ pub(super) struct RuleDraft {
     pub(super) store_status: Option<StoreStatus>,
     pub(super) origin_headers: Option<At<OriginHeaders>>,
     pub(super) client_cache_control: Option<ClientCacheControl>,
+    pub(super) targeted_fields: Option<Vec<HeaderName>>,
     pub(super) set_cookie: Option<SetCookie>,
     pub(super) stale_while_revalidate: Option<Duration>,
     pub(super) stale_if_error: Option<Duration>,
@@ -73,6 +74,9 @@ pub(super) const SHARED: &[Field<RuleDraft>] = &[
     Field::new("client_cache_control", "client_cache_control: ignore", |rule, r, node| {
         let words = [("ignore", ClientCacheControl::Ignore), ("honor", ClientCacheControl::Honor)];
         rule.client_cache_control = r.scalar(node, |text| scalar::word(text, &words));
+    }),
+    Field::new("targeted_fields", "targeted_fields: [CDN-Cache-Control]", |rule, r, node| {
+        rule.targeted_fields = r.scalars(node, values::targeted_field);
     }),
     Field::new("set_cookie", "set_cookie: refuse", |rule, r, node| {
         let words = [("refuse", SetCookie::Refuse), ("strip", SetCookie::Strip), ("keep", SetCookie::Keep)];

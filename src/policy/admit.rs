@@ -93,7 +93,7 @@ fn judge(
     let headers = &response.headers;
     let answer = Answer {
         head: response,
-        directives: Directives::read(headers),
+        directives: Directives::read(headers, &options.targeted_fields),
         standing: standing(response.status, &options.store_status)?,
         times,
         has_validator: validate::has_validator(headers),

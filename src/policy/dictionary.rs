@@ -1,6 +1,10 @@
 //! Dictionaries of RFC 9651 (Structured Fields), as far as a targeted Cache-Control field needs them: parameters and
 //! inner lists are read for their form and dropped.
 
+use std::borrow::Cow;
+
+use http::header::{HeaderMap, HeaderName};
+
 /// The members, in their order; of equal keys the last counts.
 pub(super) type Dictionary<'a> = Vec<(&'a str, Item)>;
 
@@ -46,6 +50,13 @@ pub(super) fn parse(text: &str) -> Read<Dictionary<'_>> {
         }
     }
     Ok(members)
+}
+
+/// The lines of a field as one text (RFC 9651 §4.2); `None` when there are none, or one is not ASCII.
+pub(super) fn joined<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<Cow<'h, str>> {
+    let mut lines = headers.get_all(name).iter().map(|line| line.to_str().ok());
+    let first = Cow::Borrowed(lines.next()??);
+    lines.try_fold(first, |text, line| Some(Cow::Owned(format!("{text}, {}", line?))))
 }
 
 struct Reader<'a> {

@@ -111,7 +111,7 @@ mod tests {
         for (name, value) in fields {
             headers.append(*name, HeaderValue::from_static(value));
         }
-        let kept = stored_headers(&headers, &Directives::read(&response), NOW, set_cookie);
+        let kept = stored_headers(&headers, &Directives::read(&response, &[]), NOW, set_cookie);
         kept.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect()
     }
 

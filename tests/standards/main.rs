@@ -12,6 +12,7 @@
 mod client;
 mod rig;
 mod stale;
+mod targeted;
 
 #[path = "../rig/inner.rs"]
 mod inner;
