@@ -22,6 +22,7 @@ use super::respond::{self, Reply as Answer, Signs};
 use super::service::{Looked, own};
 use super::{ResponseBody, background};
 use crate::entry::Entry;
+use crate::invalidation::Tag;
 use crate::key::Key;
 use crate::outcome::{Forward, Outcome, Reason};
 use crate::policy::{self, Lookup, Precondition, Reuse};
@@ -180,10 +181,9 @@ where
     /// Joins a flight, or begins one that takes `body`.
     fn board(&self, shared: bool, cause: &Cause, tried: &[u64], body: &mut Option<B>) -> Boarding<Fill<RB, S::Error>> {
         self.core.flights.board(&self.key, shared, tried, cause.landed, |id, landed| {
-            let labels = Labels {
-                category: self.rule.category_name().cloned(),
-                tags: self.rule.tags_for(self.parts.uri.path()),
-            };
+            let category = self.rule.category_name().cloned();
+            let tags = self.rule.tags_for(self.parts.uri.path());
+            let labels = Labels { category, tags: found_by(tags.clone(), cause.stale.as_deref()) };
             let base = Base::new(id, self.key.clone(), labels.clone(), shared);
             let errand = Errand {
                 core: self.core.clone(),
@@ -191,7 +191,9 @@ where
                 rule: self.rule.clone(),
                 key: self.key.clone(),
                 labels,
+                tags,
                 fence: base.fence.clone(),
+                late: base.late.clone(),
                 lookup: Lookup { head: false, ..self.lookup.clone() },
                 parts: self.parts_of_a_get(),
                 stale: cause.stale.clone(),
@@ -343,6 +345,14 @@ where
             }
         }
     }
+}
+
+/// The tags by which a fetch is found: those of its route, and those of the response that it may freshen.
+fn found_by(mut tags: Vec<Tag>, stale: Option<&Entry>) -> Vec<Tag> {
+    let of_stale = stale.map_or(&[][..], |stale| &stale.meta().tags);
+    let more: Vec<Tag> = of_stale.iter().filter(|tag| !tags.contains(tag)).cloned().collect();
+    tags.extend(more);
+    tags
 }
 
 fn because(forward: Forward, reason: Reason) -> Outcome {

@@ -128,7 +128,6 @@ impl Surroundings<'_> {
                 body_not: draft.body_not.clone().unwrap_or(base.store_if.body_not),
                 content_type: draft.content_type.clone().unwrap_or(base.store_if.content_type),
             },
-            ..base
         }
     }
 

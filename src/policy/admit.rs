@@ -12,7 +12,7 @@ use super::directives::{Directives, Restriction};
 use super::status::{Standing, is_understood, standing};
 use super::storable::stored_headers;
 use super::vary::{self, Vary};
-use super::{Lookup, Options, OriginHeaders, SetCookie, Storable, StoreIf, age, fields, freshness, validate};
+use super::{Lookup, Options, OriginHeaders, SetCookie, Storable, StoreIf, age, fields, freshness, groups, validate};
 use crate::clock::Timestamp;
 use crate::entry::Terms;
 use crate::outcome::Reason;
@@ -218,6 +218,7 @@ impl Answer<'_> {
             },
             vary: Vec::new(),
             selecting: Vec::new(),
+            groups: groups::groups(&self.head.headers),
             headers: HeaderMap::new(),
         })
     }

@@ -38,6 +38,8 @@ pub struct Storable {
     pub vary: Vec<HeaderName>,
     /// Their normalised values in the request.
     pub selecting: Vec<(HeaderName, Option<String>)>,
+    /// The cache groups that it belongs to (RFC 9875).
+    pub groups: Vec<String>,
     /// The fields that are stored.
     pub headers: HeaderMap,
 }

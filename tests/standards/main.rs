@@ -10,6 +10,7 @@
 )]
 
 mod client;
+mod groups;
 mod rig;
 mod stale;
 mod targeted;
