@@ -58,8 +58,8 @@ impl Tag {
         Self(text.into())
     }
 
-    /// The tag of a cache group (RFC 9875). Groups belong to one origin: where hosts are keyed, each host has its own. It
-    /// equals the tag of no route, whatever the name.
+    /// The tag of a cache group (RFC 9875). Groups belong to one origin: where hosts are keyed, each host has its own. No
+    /// tag that a configuration can name equals it.
     pub fn group(host: Option<&str>, name: &str) -> Self {
         Self(format!("{GROUP}{}{GROUP}{name}", host.unwrap_or_default()).into())
     }

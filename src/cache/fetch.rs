@@ -245,10 +245,9 @@ where
         Fetched::Share { shown, keep, body }
     }
 
-    /// What a response is stored under: the tags of its route, and its groups.
     fn labels_of(&self, storable: &Storable) -> Labels {
-        let groups = storable.groups.iter().map(|group| Tag::group(self.key.host(), group));
-        Labels { category: self.labels.category.clone(), tags: self.tags.iter().cloned().chain(groups).collect() }
+        let labels = Labels { category: self.labels.category.clone(), tags: self.tags.clone() };
+        lease::with_groups(labels, &self.key, storable)
     }
 
     /// Whether a group of the response was cleared while the response was on its way. Nobody could know that it belongs

@@ -18,6 +18,7 @@ use super::flight::{Base, Boarding};
 use super::handle::{Core, OnStoreError};
 use super::join::Joined;
 use super::landings;
+use super::lease;
 use super::respond::{self, Reply as Answer, Signs};
 use super::service::{Looked, own};
 use super::{ResponseBody, background};
@@ -181,8 +182,7 @@ where
     /// Joins a flight, or begins one that takes `body`.
     fn board(&self, shared: bool, cause: &Cause, tried: &[u64], body: &mut Option<B>) -> Boarding<Fill<RB, S::Error>> {
         self.core.flights.board(&self.key, shared, tried, cause.landed, |id, landed| {
-            let category = self.rule.category_name().cloned();
-            let tags = self.rule.tags_for(self.parts.uri.path());
+            let Labels { category, tags } = lease::labels(&self.rule, self.parts.uri.path());
             let labels = Labels { category, tags: found_by(tags.clone(), cause.stale.as_deref()) };
             let base = Base::new(id, self.key.clone(), labels.clone(), shared);
             let errand = Errand {
