@@ -107,6 +107,7 @@ impl Cache {
         policy::admit_body(&options.store_if, &body).map_err(PutError::Refused)?;
 
         let labels = lease::labels(wanted.rule, parts.uri.path());
+        let labels = lease::with_groups(labels, &wanted.key, &storable);
         // Cut off first: whoever fetches this key has asked before now.
         drop(self.core.flights.cut(Selector::Key(wanted.key.clone())));
         let placing = self.place(&wanted.key, &labels)?;

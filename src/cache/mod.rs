@@ -30,6 +30,7 @@ mod flow;
 mod handle;
 mod join;
 mod landings;
+mod late_tags;
 mod lease;
 mod respond;
 mod service;
