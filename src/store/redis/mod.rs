@@ -31,6 +31,7 @@ mod link;
 mod names;
 mod queue;
 mod record;
+mod recovery;
 mod scripts;
 mod tracking;
 
@@ -128,7 +129,7 @@ impl RedisStore {
     /// The refusal that needs no waiting.
     fn down<T>(&self) -> Option<Reply<Result<T, StoreError>>> {
         let down = self.0.link.state() == State::Down;
-        down.then(|| Reply::Now(Err(StoreError::Unavailable("waiting for Redis to come back".into()))))
+        down.then(|| Reply::Now(Err(StoreError::Unavailable(self.0.link.why()))))
     }
 }
 
