@@ -4,9 +4,16 @@
 
 #[path = "../rig/fault_proxy.rs"]
 mod fault_proxy;
+#[path = "../rig/redis_cluster.rs"]
+#[expect(dead_code, reason = "a Cluster without replicas is for others")]
+mod redis_cluster;
+#[path = "../rig/redis_sentinel.rs"]
+mod redis_sentinel;
 #[path = "../rig/redis_server.rs"]
 #[expect(dead_code, reason = "not every verb is needed here")]
 mod redis_server;
 mod rig;
 
+mod connections;
+mod failover;
 mod table;

@@ -104,6 +104,15 @@ impl Rig {
         self.log.lock().unwrap().iter().filter(|line| line.contains(part)).count()
     }
 
+    /// Waits until the log has such a line.
+    pub(crate) async fn logs(&self, part: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.logged(part) == 0 {
+            assert!(Instant::now() < deadline, "no {part:?} in\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().join("\n")
     }
@@ -210,6 +219,15 @@ impl Rig {
             }
             assert!(Instant::now() < deadline, "no {part} in {health}\n{}", self.log());
             tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Waits until this page is read from the store.
+    pub(crate) async fn stores(&self, path: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.get(path).await != "HIT" {
+            assert!(Instant::now() < deadline, "{path} is not stored\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 

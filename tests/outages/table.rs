@@ -8,7 +8,7 @@ use crate::redis_server::RedisServer;
 use crate::rig::{PATIENCE, Rig};
 
 /// No request may take longer, however loaded the machine is: ten times what two deadlines cost.
-const SLOWEST: Duration = Duration::from_secs(2);
+pub(crate) const SLOWEST: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Copy, Debug)]
 enum Outage {
@@ -65,6 +65,9 @@ async fn go_through(outage: Outage, seen: Seen, memory: &str) {
         Outage::Suffers(_) => proxy.suffers(Fault::None),
     }
     rig.health_with(r#""status":"healthy""#).await;
+    if matches!(seen, Seen::Down | Seen::Moment) {
+        rig.logs("Redis is used again").await;
+    }
     let back = rig.stores_again().await;
     let after = rig.load(160).await;
     rig.look_at_all().await;

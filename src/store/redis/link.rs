@@ -16,6 +16,7 @@ use fred::prelude::{Client, ClientLike, ClusterInterface, EventInterface, FredRe
 use fred::types::{ClusterHash, CustomCommand};
 use tokio::sync::Semaphore;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
+use tokio::time::{Instant, sleep};
 
 use super::config::{RedisConfig, RedisConfigError};
 use super::connection::{Connection, builder, options};
@@ -55,6 +56,7 @@ pub(super) struct Link {
     permits: Semaphore,
     /// Why the server is not used.
     why: Mutex<Arc<str>>,
+    fell: Mutex<Option<Instant>>,
     pub(super) patience: Mutex<Patience>,
     /// What is done as soon as the server is back, before anything is read from it.
     pub(super) on_return: OnceLock<Box<dyn Fn() + Send + Sync>>,
@@ -79,6 +81,7 @@ impl Link {
             breaks: AtomicU32::new(0),
             permits: Semaphore::new(PERMITS),
             why: Mutex::new("no answer".into()),
+            fell: Mutex::default(),
             patience: Mutex::default(),
             on_return: OnceLock::new(),
             shown: config.shown_url(),
@@ -101,7 +104,7 @@ impl Link {
 
     async fn first_contact(&self) -> Result<(), Arc<str>> {
         let mut refused: Arc<str> = "it does not answer in time".into();
-        let deadline = tokio::time::Instant::now() + self.connect_timeout;
+        let deadline = Instant::now() + self.connect_timeout;
         let mut errors = self.client(Lane::Read).error_rx();
         loop {
             match self.probe().await {
@@ -113,10 +116,10 @@ impl Link {
             if let Ok((error, _)) = errors.try_recv() {
                 return Err(error.details().into());
             }
-            if tokio::time::Instant::now() >= deadline {
+            if Instant::now() >= deadline {
                 return Err(refused);
             }
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            sleep(Duration::from_millis(2)).await;
         }
     }
 
@@ -242,11 +245,19 @@ impl Link {
         self.breaks.fetch_add(1, Ordering::Release);
         if before == State::Up as u8 {
             self.explain(Arc::clone(why));
-            let relapse = self.lock_patience().fall(tokio::time::Instant::now());
+            let now = Instant::now();
+            *self.fell.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+            let relapse = self.lock_patience().fall(now);
             let words = if relapse { "Redis fails again, and is not used" } else { "Redis is not used" };
             tracing::warn!(redis = %self.shown, %why, "{words} until it answers again");
             spawn(recovery::recover(Arc::downgrade(self), renew));
         }
+    }
+
+    /// How long the request for a lease may take. The read before it has just waited for a whole deadline when the last
+    /// thing heard of the server is a timeout: no request should wait for two.
+    pub(super) fn lease_timeout(&self) -> Duration {
+        if self.failures.load(Ordering::Relaxed) > 0 { self.read_timeout / 4 } else { self.read_timeout }
     }
 
     /// Has the link be in a state.
@@ -259,6 +270,11 @@ impl Link {
     pub(super) fn rise(&self) -> bool {
         let (settling, up) = (State::Settling as u8, State::Up as u8);
         self.state.compare_exchange(settling, up, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// When the link last fell.
+    pub(super) fn fell(&self) -> Option<Instant> {
+        *self.fell.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Why the server is not used.

@@ -21,15 +21,19 @@
 //!
 //! Indexes may name keys that are gone, never the other way round, unless the server evicts: see [`clear`].
 
+mod arrival;
 mod clear;
 mod config;
 mod connection;
+mod facts;
 mod fault;
+mod finding;
 mod gather;
 mod health;
 mod link;
 mod names;
 mod queue;
+mod recent;
 mod record;
 mod recovery;
 mod scripts;
@@ -43,14 +47,17 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub use self::config::{RedisConfig, RedisConfigError};
+pub use self::finding::{Finding, Gravity};
 pub(in crate::store) use self::names::Names;
 pub(in crate::store) use self::tracking::{Listener, News};
 
+use self::arrival::Acquaintance;
 use self::clear::Sweep;
 use self::fault::Fault;
 use self::health::Knowledge;
 use self::link::{Link, State};
 use self::queue::Queue;
+use self::recent::Recent;
 use self::tracking::Access;
 use crate::clock::Clock;
 use crate::invalidation::{Cleared, Selector};
@@ -73,6 +80,8 @@ struct Redis {
     queue: Queue,
     draining: AtomicBool,
     knowledge: Knowledge,
+    acquaintance: Acquaintance,
+    recent: Mutex<Recent>,
     garbage: AtomicU64,
     tokens: AtomicU64,
     counted: Mutex<Option<(Instant, u64)>>,
@@ -97,12 +106,17 @@ impl RedisStore {
             queue: Queue::default(),
             draining: AtomicBool::new(false),
             knowledge: Knowledge::default(),
+            acquaintance: Acquaintance::default(),
+            recent: Mutex::default(),
             garbage: AtomicU64::new(0),
             tokens: AtomicU64::new(0),
             counted: Mutex::default(),
         });
+        let back = Arc::downgrade(&redis);
+        let on_return = move || back.upgrade().iter().for_each(Redis::returned);
+        let _ = redis.link.on_return.set(Box::new(on_return));
         if redis.link.state() == State::Up {
-            redis.look_around().await;
+            let _ = redis.look_around().await;
         }
         Ok(Self(redis))
     }
@@ -213,7 +227,7 @@ impl Redis {
             caught_up.await.map_err(|_| StoreError::Unavailable("invalidations wait to be carried out".into()))??;
         }
         match self.link.state() {
-            State::Up => Ok(()),
+            State::Up if self.is_sure() => Ok(()),
             _ => Err(StoreError::Unavailable("Redis has just come back".into())),
         }
     }
@@ -223,6 +237,7 @@ impl Redis {
         let _turn = self.queue.turn.lock().await;
         while let Some((number, selector)) = self.queue.first() {
             self.sweep(&selector, Sweep::Delete).await?;
+            self.recent.lock().unwrap_or_else(PoisonError::into_inner).push(selector, Instant::now());
             self.queue.done(number);
         }
         Ok(())
@@ -268,6 +283,7 @@ impl Kept {
         match swept {
             Ok(deleted) => {
                 self.selector = None;
+                redis.recent.lock().unwrap_or_else(PoisonError::into_inner).push(selector, Instant::now());
                 *redis.counted.lock().unwrap_or_else(PoisonError::into_inner) = None;
                 Cleared::deleted(deleted)
             }
