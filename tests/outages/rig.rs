@@ -140,7 +140,12 @@ impl Rig {
         let version: u64 = version.unwrap_or_else(|| panic!("{path}: not its body: {body:.60}"));
         let cached = answer.headers()["x-cache"].to_str().unwrap().to_owned();
         let status = &answer.headers()["cache-status"];
-        assert!(version >= oldest, "{path}: version {version} after {oldest} was cleared: {cached} {status:?}");
+        assert!(
+            version >= oldest,
+            "{path}: version {version} after {oldest} was cleared: {cached} {status:?} {:?}\n{}",
+            std::time::SystemTime::now(),
+            self.log()
+        );
         cached
     }
 

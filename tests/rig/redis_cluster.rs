@@ -69,6 +69,10 @@ impl RedisCluster {
 
     /// The server that holds this key, as the servers that are left see it.
     pub(crate) fn master_of(&self, key: &str) -> usize {
+        self.held_by(key).unwrap_or_else(|| panic!("nobody holds {key}: {}", self.any(&["CLUSTER", "NODES"])))
+    }
+
+    fn held_by(&self, key: &str) -> Option<usize> {
         let slot: u64 = self.any(&["CLUSTER", "KEYSLOT", key]).parse().unwrap();
         let nodes = self.any(&["CLUSTER", "NODES"]);
         let holds = |line: &&str| {
@@ -81,10 +85,10 @@ impl RedisCluster {
                         && last.parse().is_ok_and(|last: u64| slot <= last)
                 })
         };
-        let line = nodes.lines().find(holds).unwrap_or_else(|| panic!("nobody holds {slot}: {nodes}"));
+        let line = nodes.lines().find(holds)?;
         let place = line.split(' ').nth(1).unwrap().split('@').next().unwrap();
         let port = place.rsplit(':').next().unwrap();
-        self.ports.iter().position(|known| known == port).unwrap()
+        self.ports.iter().position(|known| known == port)
     }
 
     /// Ends one of the servers.
@@ -97,7 +101,7 @@ impl RedisCluster {
         until("the cluster is whole again", || {
             let living = self.servers.iter().enumerate().filter(|(n, _)| *n != server);
             let whole = |server: &RedisServer| server.cli(&["CLUSTER", "INFO"]).contains("cluster_state:ok");
-            living.clone().all(|(_, server)| whole(server))
+            living.clone().all(|(_, server)| whole(server)) && self.held_by(key).is_some_and(|holder| holder != server)
         });
         self.master_of(key)
     }

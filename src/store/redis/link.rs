@@ -93,7 +93,6 @@ impl Link {
         let first_contact = link.first_contact().await;
         link.watch();
         if let Err(why) = first_contact {
-            tracing::warn!(redis = %link.shown, %why, "Redis cannot be reached; serving without it until it can");
             link.explain(why);
             spawn(recovery::recover(Arc::downgrade(&link), false));
         } else {
@@ -240,7 +239,7 @@ impl Link {
     }
 
     /// Takes the link down. With `renew`, its connections are of no more use.
-    fn fall(self: &Arc<Self>, why: &Arc<str>, renew: bool) {
+    pub(super) fn fall(self: &Arc<Self>, why: &Arc<str>, renew: bool) {
         let before = self.state.swap(State::Down as u8, Ordering::AcqRel);
         self.breaks.fetch_add(1, Ordering::Release);
         if before == State::Up as u8 {

@@ -25,6 +25,7 @@ mod arrival;
 mod clear;
 mod config;
 mod connection;
+mod examine;
 mod facts;
 mod fault;
 mod finding;
@@ -37,7 +38,12 @@ mod recent;
 mod record;
 mod recovery;
 mod scripts;
+mod sentinel;
+mod socket;
+mod talk;
+mod tls;
 mod tracking;
+mod trouble;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -47,9 +53,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub use self::config::{RedisConfig, RedisConfigError};
+pub use self::examine::{Examination, ExamineError, examine};
 pub use self::finding::{Finding, Gravity};
 pub(in crate::store) use self::names::Names;
+pub use self::tls::RedisTls;
 pub(in crate::store) use self::tracking::{Listener, News};
+pub use self::trouble::Trouble;
 
 use self::arrival::Acquaintance;
 use self::clear::Sweep;
@@ -58,6 +67,7 @@ use self::health::Knowledge;
 use self::link::{Link, State};
 use self::queue::Queue;
 use self::recent::Recent;
+use self::sentinel::Watch;
 use self::tracking::Access;
 use crate::clock::Clock;
 use crate::invalidation::{Cleared, Selector};
@@ -96,7 +106,9 @@ impl RedisStore {
     pub async fn connect(config: RedisConfig, clock: Clock) -> Result<Self, RedisConfigError> {
         // No entry has another method, so the indexes' changes are not told.
         let tracked = format!("{}:GET:", config.key_prefix);
-        let access = Access::new(config.client_config()?, tracked, config.connect_timeout);
+        let client = config.client_config()?;
+        let watch = Watch::of(&client, config.connect_timeout);
+        let access = Access::new(client, tracked, config.connect_timeout);
         let link = Link::open(&config).await?;
         let redis = Arc::new(Redis {
             link,
@@ -115,8 +127,13 @@ impl RedisStore {
         let back = Arc::downgrade(&redis);
         let on_return = move || back.upgrade().iter().for_each(Redis::returned);
         let _ = redis.link.on_return.set(Box::new(on_return));
+        if let Some(watch) = watch {
+            spawn(watch.keep(Arc::downgrade(&redis.link)));
+        }
         if redis.link.state() == State::Up {
             let _ = redis.look_around().await;
+        } else {
+            spawn(explain(Arc::downgrade(&redis.link), config));
         }
         Ok(Self(redis))
     }
@@ -301,6 +318,20 @@ impl Drop for Kept {
             self.redis.keep(selector);
         }
     }
+}
+
+/// Says why there is no connection at the start, in better words than those of the client.
+async fn explain(link: Weak<Link>, config: RedisConfig) {
+    let why = match examine(&config).await {
+        Err(why) => Some(why.to_string()),
+        Ok(seen) => seen.findings.first().filter(|finding| finding.gravity() == Gravity::Fatal).map(Finding::to_string),
+    };
+    let Some(link) = link.upgrade() else { return };
+    if let (Some(why), State::Down) = (&why, link.state()) {
+        link.explain(why.as_str().into());
+    }
+    let why = why.unwrap_or_else(|| link.why().as_ref().into());
+    tracing::warn!(redis = %link.shown, %why, "Redis cannot be used; serving without it until it can");
 }
 
 /// Carries out what waits as soon as the server can be reached.

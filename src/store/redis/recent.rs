@@ -14,8 +14,9 @@ use crate::invalidation::Selector;
 
 /// Invalidations that are remembered. When more are asked for, everything is cleared.
 const KEPT: usize = 1_000;
-/// What a replica or an append-only file may lack.
-const LAG: Duration = Duration::from_secs(10);
+/// What a replica or an append-only file may lack. An append-only file lacks a second or two; a master that was cut off
+/// from its sentinels goes on acknowledging until they have agreed on another.
+const LAG: Duration = Duration::from_secs(60);
 
 /// How much a server may have forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,14 +79,14 @@ mod tests {
     fn as_much_is_cleared_again_as_the_server_may_have_forgotten() {
         let (mut recent, began) = (Recent::default(), Instant::now());
         let at = |secs| began + Duration::from_secs(secs);
-        for secs in [100, 185, 195] {
+        for secs in [100, 235, 245] {
             recent.push(tag(secs), at(secs));
         }
-        assert_eq!(recent.again(Loss::Nothing, Some(at(200))), []);
-        assert_eq!(recent.again(Loss::Seconds, Some(at(200))), [tag(195)]);
-        assert_eq!(recent.again(Loss::Seconds, Some(at(195))), [tag(185), tag(195)]);
-        assert_eq!(recent.again(Loss::Snapshot, Some(at(200))), [tag(100), tag(185), tag(195)]);
-        recent.push(Selector::All, at(196));
+        assert_eq!(recent.again(Loss::Nothing, Some(at(300))), []);
+        assert_eq!(recent.again(Loss::Seconds, Some(at(300))), [tag(245)]);
+        assert_eq!(recent.again(Loss::Seconds, Some(at(295))), [tag(235), tag(245)]);
+        assert_eq!(recent.again(Loss::Snapshot, Some(at(300))), [tag(100), tag(235), tag(245)]);
+        recent.push(Selector::All, at(296));
         assert_eq!(recent.again(Loss::Snapshot, None), [Selector::All]);
     }
 
@@ -97,7 +98,7 @@ mod tests {
         }
         let fell = began + Duration::from_secs(KEPT as u64);
         assert_eq!(recent.again(Loss::Snapshot, Some(fell)), [Selector::All]);
-        assert_eq!(recent.again(Loss::Seconds, Some(fell)).len(), 11);
+        assert_eq!(recent.again(Loss::Seconds, Some(fell)).len(), 61);
         assert_eq!(recent.again(Loss::Seconds, Some(began)), [Selector::All]);
     }
 
