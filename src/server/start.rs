@@ -11,7 +11,7 @@ use crate::config::{Config, HostHeader, Memory, OnError, Redis, RedisUrl};
 use crate::proxy::{
     self, ClientAddr, Edge, EdgeError, EdgeRules, HostName, Network, Proxy, ProxyConfig, UpstreamError,
 };
-use crate::store::{MemoryStore, NearConfig, RedisConfig, RedisConfigError, RedisStore, Store, TieredStore};
+use crate::store::{MemoryStore, NearConfig, RedisConfig, RedisConfigError, RedisStore, RedisTls, Store, TieredStore};
 
 use super::upload::Uploads;
 
@@ -85,7 +85,8 @@ fn near_config(memory: Memory) -> Option<NearConfig> {
     }
 }
 
-fn redis_config(redis: &Redis) -> RedisConfig {
+/// How to reach this Redis. Its URL holds the password, and is never to be logged.
+pub fn redis_config(redis: &Redis) -> RedisConfig {
     RedisConfig {
         url: with_credentials(&redis.url),
         key_prefix: redis.key_prefix.clone(),
@@ -93,6 +94,12 @@ fn redis_config(redis: &Redis) -> RedisConfig {
         connect_timeout: redis.connect_timeout,
         read_timeout: redis.read_timeout,
         write_timeout: redis.write_timeout,
+        tls: RedisTls {
+            ca_file: redis.tls.ca_file.clone(),
+            cert_file: redis.tls.cert_file.clone(),
+            key_file: redis.tls.key_file.clone(),
+            server_name: redis.tls.server_name.clone(),
+        },
     }
 }
 
