@@ -26,6 +26,7 @@ mod flight;
 mod flow;
 mod handle;
 mod join;
+mod keyed;
 mod landings;
 mod lease;
 mod respond;
@@ -34,6 +35,7 @@ mod uncacheable;
 
 pub use body::Body;
 pub use handle::{Builder, Cache, OnStoreError};
+pub use keyed::ForwardedProto;
 pub use service::{CacheLayer, CacheService, ResponseFuture};
 
 /// An error of any kind, as tower and axum carry them.
