@@ -54,7 +54,7 @@ mod vary;
 
 pub use admit::{Admission, Times, admit, admit_body};
 pub use client::ClientTerms;
-pub use fields::{is_stream, keyed_off_limits, strip_hop_by_hop, strip_nominated};
+pub use fields::{is_off_limits, is_stream, read_as, strip_hop_by_hop, strip_nominated};
 pub use freshen::{After, after, on_failure};
 pub use groups::cleared_groups;
 pub use location::{named_resources, resolved_path};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tower_layer::Layer as _;
 
-use crate::cache::{Cache, CacheLayer, CacheService, OnStoreError};
+use crate::cache::{Cache, CacheLayer, CacheService, ForwardedProto, OnStoreError};
 use crate::clock::Clock;
 use crate::config::{Config, HostHeader, Memory, OnError, Redis, RedisUrl};
 use crate::proxy::{
@@ -158,7 +158,8 @@ pub(super) fn stack(config: &Config, cache: &Cache) -> Result<Stack, StartError>
 impl Stack {
     /// What the requests of one connection go through.
     pub(super) fn connect(&self, client: ClientAddr) -> Edge<Uploads<CacheService<Proxy>>> {
-        let cached = self.cache.layer(self.proxy.for_client(client));
+        let proto = if self.proxy.trusts(client) { ForwardedProto::Believed } else { ForwardedProto::Replaced };
+        let cached = self.cache.clone().forwarded_proto(proto).layer(self.proxy.for_client(client));
         Edge::new(Uploads::new(cached), Arc::clone(&self.rules))
     }
 }
