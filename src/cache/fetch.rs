@@ -158,7 +158,8 @@ where
         }
     }
 
-    /// The stored response under its freshened head. Without a lease it is served all the same, and not stored.
+    /// The stored response under its freshened head. Without a lease, or for a client that wants nothing of its own stored,
+    /// it is served all the same, and stays stored as it was.
     fn freshen(
         &self,
         storable: Box<Storable>,
@@ -168,7 +169,9 @@ where
     ) -> Fetched<RB, S::Error> {
         self.note_use(&storable);
         let key = self.key.clone();
-        match lease {
+        match lease
+            .and_then(|lease| if self.lookup.client.no_store { Err(Reason::ClientCacheControl) } else { Ok(lease) })
+        {
             Ok(lease) => {
                 let keep = Keep::new(storable, key, lease, self.rule.policy(), None);
                 Fetched::Freshened { keep, stored: stored.clone(), outcome }
