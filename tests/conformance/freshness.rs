@@ -1,6 +1,6 @@
 //! How long a response is fresh (RFC 9111 §4.2).
 
-use crate::lab::{Lab, hit, miss, validated};
+use crate::lab::{Answer, Gate, Lab, hit, miss, validated};
 
 #[tokio::test]
 async fn freshness_lifetime_rfc_9111_4_2_1() {
@@ -79,6 +79,29 @@ async fn age_on_arrival_rfc_9111_4_2_3() {
         hit("another obsolete Date", &["Cache-Control: max-age=3600", "Date: {asctime-60}"]).got(&["Age: 70"]),
     ])
     .await;
+}
+
+#[tokio::test]
+async fn the_time_on_the_way_counts_rfc_9111_4_2_3() {
+    let lab = Lab::new().await;
+    for (fields, age) in [
+        (&["Cache-Control: max-age=60"][..], "20"),
+        (&["Cache-Control: max-age=60", "Date:"], "20"),
+        (&["Cache-Control: max-age=60", "Age: 30"], "50"),
+        (&["Cache-Control: max-age=60", "Date: {now-25}"], "45"),
+        (&["Cache-Control: max-age=60", "Age: 30", "Date: {now-25}"], "50"),
+    ] {
+        let (path, gate) = (lab.path(), Gate::shut());
+        let answer = lab.answer(200, fields, "first");
+        lab.origin.answers(&path, [Answer::default().wait(&gate).send(answer.bytes())]);
+        let call = lab.call("GET", &path, &[]).await;
+        lab.origin.until_asked(&path, 1).await;
+        lab.after(20);
+        gate.open();
+        call.got("GET").await;
+        let got = lab.get(&path, &[]).await;
+        assert_eq!((got.word(), got.field("age")), ("HIT", Some(age)), "{fields:?}");
+    }
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ mod fields;
 mod framing;
 mod freshness;
 mod head;
+mod http2;
 mod invalidation;
 mod ranges;
 mod requests;

@@ -54,11 +54,6 @@ impl Call {
         }
     }
 
-    /// What has arrived so far.
-    pub(crate) fn seen(&self) -> String {
-        String::from_utf8_lossy(&self.arrived).into_owned()
-    }
-
     /// Everything, to the end of the connection. `method` tells whether a body follows.
     pub(crate) async fn got(mut self, method: &str) -> Got {
         while self.more().await {}

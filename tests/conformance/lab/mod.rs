@@ -11,11 +11,10 @@ use std::time::Duration;
 
 pub(crate) use client::{Call, Got};
 pub(crate) use date::dated;
-use larder::cache::Cache;
 use larder::clock::{Clock, Timestamp};
 use larder::config::{Config, Env, Source};
 use larder::server::{Listeners, Server};
-pub(crate) use origin::{Answer, Asked, Gate, Origin};
+pub(crate) use origin::{Answer, Gate, Origin};
 pub(crate) use row::{Row, hit, miss, stale, validated};
 use tokio::net::TcpListener;
 
@@ -29,7 +28,6 @@ const DEFAULTS: &str = "store_status: cacheable, set_cookie: keep";
 pub(crate) struct Lab {
     pub(crate) origin: Origin,
     pub(crate) clock: Clock,
-    pub(crate) cache: Cache,
     address: SocketAddr,
     rows: AtomicUsize,
 }
@@ -54,9 +52,8 @@ impl Lab {
         let server = Server::start_by(&config, clock.clone()).await.expect("starts");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
         let address = listener.local_addr().expect("bound");
-        let cache = server.cache().clone();
         tokio::spawn(server.run(Listeners { proxy: vec![listener], admin: None }, std::future::pending()));
-        Self { origin, clock, cache, address, rows: AtomicUsize::new(0) }
+        Self { origin, clock, address, rows: AtomicUsize::new(0) }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

@@ -33,7 +33,6 @@ pub(crate) struct Asked {
     pub(crate) target: String,
     /// The head, without its empty line.
     pub(crate) head: String,
-    pub(crate) body: Vec<u8>,
 }
 
 /// What is sent for one request.
@@ -223,14 +222,14 @@ async fn request(stream: &mut TcpStream, arrived: &mut Vec<u8>) -> Option<Asked>
     let head = until(stream, arrived, |bytes| position(bytes, b"\r\n\r\n").map(|at| at + 4)).await?;
     let head = String::from_utf8_lossy(&head[..head.len() - 4]).into_owned();
     let length = values(&head, "content-length").first().map(|length| length.parse::<usize>().expect("a length"));
-    let body = match length {
+    let _body = match length {
         Some(length) => until(stream, arrived, |bytes| (bytes.len() >= length).then_some(length)).await?,
         None if values(&head, "transfer-encoding").is_empty() => Vec::new(),
         None => until(stream, arrived, |bytes| position(bytes, b"0\r\n\r\n").map(|at| at + 5)).await?,
     };
     let mut line = head.split(' ');
     let (method, target) = (line.next()?.to_owned(), line.next()?.to_owned());
-    Some(Asked { method, target, head, body })
+    Some(Asked { method, target, head })
 }
 
 /// What has arrived up to where `end` finds one; nothing when the connection ends before.
