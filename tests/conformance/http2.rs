@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,17 +25,25 @@ use tokio::net::TcpListener;
 use tower::ServiceBuilder;
 use tower_layer::Layer as _;
 
-use crate::lab::Call;
+use crate::lab::{Call, Gate};
 
-/// A body of these frames; an error resets its stream.
-struct Frames(VecDeque<Result<Frame<Bytes>, std::io::Error>>);
+type Framed = Result<Frame<Bytes>, std::io::Error>;
+
+/// A body of these frames. An error, which resets its stream, waits until the gate is open.
+struct Frames {
+    frames: VecDeque<Framed>,
+    broken: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
 
 impl Body for Frames {
     type Data = Bytes;
     type Error = std::io::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
-        Poll::Ready(self.0.pop_front())
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Framed>> {
+        if let Some(Err(_)) = self.frames.front() {
+            ready!(self.broken.as_mut().poll(cx));
+        }
+        Poll::Ready(self.frames.pop_front())
     }
 }
 
@@ -79,15 +87,14 @@ async fn front(origin: SocketAddr) -> SocketAddr {
     address
 }
 
-fn data(text: &'static str) -> Result<Frame<Bytes>, std::io::Error> {
+fn data(text: &'static str) -> Framed {
     Ok(Frame::data(Bytes::from_static(text.as_bytes())))
 }
 
-fn answer(
-    length: Option<&'static str>,
-    frames: impl IntoIterator<Item = Result<Frame<Bytes>, std::io::Error>>,
-) -> Response<Frames> {
-    let mut answer = Response::new(Frames(frames.into_iter().collect()));
+fn answer(length: Option<&'static str>, frames: impl IntoIterator<Item = Framed>, gate: &Gate) -> Response<Frames> {
+    let gate = gate.clone();
+    let broken = Box::pin(async move { gate.passed().await });
+    let mut answer = Response::new(Frames { frames: frames.into_iter().collect(), broken });
     if let Some(length) = length {
         answer.headers_mut().insert("content-length", HeaderValue::from_static(length));
     }
@@ -101,23 +108,25 @@ async fn only_a_stream_that_ended_well_is_stored() {
     let reset = || Err(std::io::Error::other("reset"));
     let mut trailers = HeaderMap::new();
     trailers.insert("x-sum", HeaderValue::from_static("7"));
-    for (name, first, whole, word) in [
-        ("an end", answer(None, [data("01234")]), true, "HIT"),
-        ("several frames", answer(None, [data("01"), data("234")]), true, "HIT"),
-        ("a length", answer(Some("5"), [data("01234")]), true, "HIT"),
-        ("trailers", answer(None, [data("01234"), Ok(Frame::trailers(trailers.clone()))]), true, "HIT"),
-        ("nothing", answer(Some("0"), []), true, "HIT"),
-        ("more than the length", answer(Some("3"), [data("01234")]), false, "MISS"),
-        ("less than the length", answer(Some("9"), [data("01234")]), false, "MISS"),
-        ("a reset", answer(None, [data("012"), reset()]), false, "MISS"),
-        ("a reset and a length", answer(Some("5"), [data("012"), reset()]), false, "MISS"),
-        ("a reset before anything", answer(None, [reset()]), false, "MISS"),
+    for (name, length, frames, whole, word) in [
+        ("an end", None, vec![data("01234")], true, "HIT"),
+        ("several frames", None, vec![data("01"), data("234")], true, "HIT"),
+        ("a length", Some("5"), vec![data("01234")], true, "HIT"),
+        ("trailers", None, vec![data("01234"), Ok(Frame::trailers(trailers))], true, "HIT"),
+        ("nothing", Some("0"), vec![], true, "HIT"),
+        ("more than the length", Some("3"), vec![data("01234")], false, "MISS"),
+        ("less than the length", Some("9"), vec![data("01234")], false, "MISS"),
+        ("a reset", None, vec![data("012"), reset()], false, "MISS"),
+        ("a reset and a length", Some("5"), vec![data("012"), reset()], false, "MISS"),
+        ("a reset before anything", None, vec![reset()], false, "MISS"),
     ] {
-        let path = format!("/{}", name.replace(' ', "-"));
+        let (line, gate) = (format!("GET /{}", name.replace(' ', "-")), Gate::shut());
         script.lock().unwrap().clear();
-        script.lock().unwrap().extend([first, answer(None, [data("second")])]);
-        let line = format!("GET {path}");
-        let got = Call::send(larder, &line, &[] as &[&str], "").await.got("GET").await;
+        script.lock().unwrap().extend([answer(length, frames, &gate), answer(None, [data("second")], &gate)]);
+        let mut call = Call::send(larder, &line, &[] as &[&str], "").await;
+        call.sees("HTTP/1.1 200").await;
+        gate.open();
+        let got = call.got("GET").await;
         assert_eq!(got.whole, whole, "{name}: {got:?}");
         let got = Call::send(larder, &line, &[] as &[&str], "").await.got("GET").await;
         assert_eq!(got.word(), word, "{name}: {got:?}");

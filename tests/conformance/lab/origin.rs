@@ -60,7 +60,7 @@ impl Gate {
         self.0.close();
     }
 
-    async fn passed(&self) {
+    pub(crate) async fn passed(&self) {
         // Nobody adds permits: it ends when the semaphore is closed.
         drop(self.0.acquire().await);
     }
