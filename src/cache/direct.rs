@@ -12,6 +12,7 @@ use http::{Method, Response, request};
 use super::ask::{self, Ask, Wanted};
 use super::flight::{Base, Boarding, Flight};
 use super::handle::{Cache, Core};
+use super::keyed::ForwardedProto;
 use super::lease;
 use crate::entry::Entry;
 use crate::invalidation::Selector;
@@ -159,7 +160,7 @@ fn examine<'t>(
 ) -> Result<(Wanted<'t>, Lookup, request::Parts), PutError> {
     let mut parts = request.clone();
     parts.method = Method::GET;
-    match ask::examine(core, table, &parts, true) {
+    match ask::examine(core, table, ForwardedProto::default(), &parts, true) {
         Ask::Lookup(wanted, lookup) => {
             ask::show_only_keyed(&mut parts, table, wanted.rule, &wanted.key);
             Ok((wanted, lookup, parts))
