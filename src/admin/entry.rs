@@ -30,6 +30,8 @@ struct Variant {
     ttl_seconds: i64,
     bytes: usize,
     tags: Vec<String>,
+    /// The cache groups that the origin named (RFC 9875).
+    groups: Vec<String>,
     category: Option<String>,
 }
 
@@ -60,7 +62,8 @@ impl Variant {
             age_seconds: meta.age(now).as_secs(),
             ttl_seconds: meta.ttl_secs(now),
             bytes: entry.body().len(),
-            tags: meta.tags.iter().map(ToString::to_string).collect(),
+            tags: meta.tags.iter().filter(|tag| tag.group_name().is_none()).map(ToString::to_string).collect(),
+            groups: meta.tags.iter().filter_map(|tag| Some(tag.group_name()?.to_owned())).collect(),
             category: meta.category.as_ref().map(ToString::to_string),
         }
     }

@@ -15,7 +15,7 @@ use super::body::Body;
 use super::handle::Core;
 use super::respond::Signs;
 use super::service::own;
-use crate::invalidation::Selector;
+use crate::invalidation::{Selector, Tag};
 use crate::key::Key;
 use crate::outcome::{Forward, Outcome};
 use crate::policy;
@@ -104,6 +104,8 @@ impl Write {
     fn changed_by(&self, answer: &response::Parts) -> Vec<Selector> {
         let mut selectors = targets(&self.table, &self.method, &self.path, self.host.as_deref());
         selectors.extend(self.named_by(answer));
+        let groups = policy::cleared_groups(&answer.headers);
+        selectors.extend(groups.iter().map(|group| Selector::Tag(Tag::group(self.keyed_host(), group))));
         without_repeats(&mut selectors);
         selectors
     }

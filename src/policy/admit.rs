@@ -12,10 +12,14 @@ use super::directives::{Directives, Restriction};
 use super::status::{Standing, is_understood, standing};
 use super::storable::stored_headers;
 use super::vary::{self, Vary};
-use super::{Lookup, Options, OriginHeaders, SetCookie, Storable, StoreIf, age, fields, freshness, validate};
+use super::{Lookup, Options, OriginHeaders, SetCookie, Storable, StoreIf, age, fields, freshness, groups, validate};
 use crate::clock::Timestamp;
-use crate::entry::{Entry, Terms};
+use crate::entry::Terms;
 use crate::outcome::Reason;
+
+mod lifetime;
+
+pub use lifetime::{Lifetime, LifetimeSource, lifetime_of};
 
 /// When a request was sent upstream and when the head of its answer arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,39 +48,6 @@ struct Answer<'a> {
     has_validator: bool,
 }
 
-/// A freshness lifetime, and where it comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lifetime {
-    /// The lifetime, clamped by the route.
-    pub length: Duration,
-    /// What it was before it was clamped.
-    pub given: Duration,
-    /// Who gave it.
-    pub source: LifetimeSource,
-}
-
-/// Who gave a freshness lifetime.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum LifetimeSource {
-    /// `s-maxage`.
-    SMaxage,
-    /// `max-age`.
-    MaxAge,
-    /// `Expires`.
-    Expires,
-    /// The route's lifetime for this status (`store_status`).
-    StatusTtl,
-    /// The route's `ttl`.
-    Ttl,
-    /// The route's `ttl`, over what the origin said (`origin_headers: override`).
-    Override,
-    /// A tenth of the time since `Last-Modified` (RFC 9111 §4.2.2).
-    Heuristic,
-    /// Nobody: there is a validator alone, and it is asked for before every use.
-    Nobody,
-}
-
 /// Decides whether an answer may be stored. `request` is the one that was sent upstream.
 pub fn admit(
     request: &request::Parts,
@@ -91,23 +62,25 @@ pub fn admit(
     }
 }
 
-/// The lifetime that a stored response would be given today, and where it comes from: judged again from what is stored.
-/// It is another than the stored one where the route has changed since.
-///
-/// # Errors
-/// Why it would not be stored today.
-pub fn lifetime_of(stored: &Entry, options: &Options) -> Result<Lifetime, Reason> {
-    let meta = stored.meta();
-    let mut head = http::Response::new(()).into_parts().0;
-    (head.status, head.headers) = (meta.status, stored.headers().clone());
-    let answer = Answer {
-        head: &head,
-        directives: Directives::read(&head.headers),
-        standing: standing(head.status, &options.store_status)?,
-        times: Times { requested_at: meta.requested_at, received_at: meta.received_at },
-        has_validator: validate::has_validator(&head.headers),
-    };
-    answer.lifetime(meta.initial_age, options)
+/// What is known of a body before it is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Foreseen {
+    /// Complete, it is stored.
+    Stored,
+    /// [`admit_body`] decides once it is complete.
+    Open,
+    /// It is not stored.
+    Refused(Reason),
+}
+
+/// Tells what [`admit_body`] will say of a body of this length; `None` where the head announces none.
+pub fn foresee_body(store_if: &StoreIf, length: Option<u64>) -> Foreseen {
+    if length.is_some_and(|length| length < store_if.min_body) {
+        return Foreseen::Refused(Reason::BodyTooSmall);
+    }
+    let may_be = |refused: &String| length.is_none_or(|length| refused.trim_ascii().len() as u64 <= length);
+    let sure = (store_if.min_body == 0 || length.is_some()) && !store_if.body_not.iter().any(may_be);
+    if sure { Foreseen::Stored } else { Foreseen::Open }
 }
 
 /// Decides whether a complete body may be stored.
@@ -138,7 +111,7 @@ fn judge(
     let headers = &response.headers;
     let answer = Answer {
         head: response,
-        directives: Directives::read(headers),
+        directives: Directives::read(headers, &options.targeted_fields),
         standing: standing(response.status, &options.store_status)?,
         times,
         has_validator: validate::has_validator(headers),
@@ -259,9 +232,11 @@ impl Answer<'_> {
                 shared_with_authorization: self.directives.shared_with_authorization(),
                 heuristic: lifetime.source == LifetimeSource::Heuristic,
                 has_validator: self.has_validator,
+                immutable: respected && self.directives.immutable,
             },
             vary: Vec::new(),
             selecting: Vec::new(),
+            groups: groups::groups(&self.head.headers),
             headers: HeaderMap::new(),
         })
     }

@@ -6,6 +6,7 @@ use http::Request;
 
 use super::start::{StartError, edge_rules};
 use crate::admin::explain::{Gate, TurnedAway};
+use crate::cache::ForwardedProto;
 use crate::config::Config;
 use crate::proxy::{self, EdgeRules};
 
@@ -35,6 +36,10 @@ impl Gate for EdgeGate {
             token: error.token(),
             sentence: error.sentence(),
         })
+    }
+
+    fn forwarded_proto(&self) -> ForwardedProto {
+        ForwardedProto::Replaced
     }
 
     fn host(&self) -> &str {

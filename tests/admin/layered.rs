@@ -21,7 +21,8 @@ fn app(clock: &Clock) -> Router {
     let table = Table::builder().route(rule).build().unwrap();
     let store = MemoryStore::with_clock(1 << 20, clock.clone());
     let cache = Cache::builder(table, store).clock(clock.clone()).build();
-    let item = get(|| async { ([("vary", "accept-language"), ("x-kind", "item")], "an item") });
+    let item =
+        get(|| async { ([("vary", "accept-language"), ("x-kind", "item"), ("cache-groups", "\"items\"")], "an item") });
     let app = Router::new().route("/api/{id}", item).layer(cache.layer());
     app.merge(admin::router(cache, Options::default()))
 }
@@ -69,6 +70,7 @@ async fn an_entry_is_shown_with_its_variants() {
         assert_eq!((&entry["key"], &variant["status"]), (&json!("GET:/api/7"), &json!(200)), "{path}");
         assert_eq!((&variant["age_seconds"], &variant["ttl_seconds"]), (&json!(20), &json!(40)));
         assert_eq!((&variant["bytes"], &variant["tags"]), (&json!(7), &json!(["item:7"])));
+        assert_eq!(variant["groups"], json!(["items"]));
         assert_eq!((&variant["vary"], &variant["category"]), (&json!({"accept-language": "de"}), &json!(null)));
         assert!(variant["headers"].as_array().unwrap().contains(&json!(["x-kind", "item"])), "{variant}");
     }

@@ -19,6 +19,7 @@ use std::time::Duration;
 use http::Request;
 use http::request::Builder;
 use inner::{ok, status, with};
+use larder::cache::ForwardedProto;
 use larder::cache::explain::{Decision, Fact, Question};
 use larder::clock::Timestamp;
 use larder::route::{Caching, Rule, Table};
@@ -480,12 +481,16 @@ async fn the_routes_alone_explain_as_far_as_they_go() {
     rig.hand.answer_with(|_| ok("posts"));
     rig.get("/posts/").await;
     let request = |path: &str| Request::get(path).body(()).unwrap().into_parts().0;
-    let explanation = rig.cache.explain_routes(&request("/posts/")).await;
+    let explanation = rig.cache.explain_routes(&request("/posts/"), ForwardedProto::default()).await;
     assert_eq!(explanation.decision, Decision::Unknown);
     assert_eq!(said(&explanation, Question::Lookup), Some("not-asked"));
     assert!(said(&explanation, Question::Clearing).is_some());
     for (path, decision) in [("/never", Decision::Pass), ("/posts/?nocache=1", Decision::Bypass)] {
-        assert_eq!(rig.cache.explain_routes(&request(path)).await.decision, decision, "{path}");
+        assert_eq!(
+            rig.cache.explain_routes(&request(path), ForwardedProto::default()).await.decision,
+            decision,
+            "{path}"
+        );
     }
 }
 

@@ -6,7 +6,7 @@ use http::Request;
 use http::header::HeaderName;
 use http_body_util::BodyExt as _;
 use larder::cache::explain::{Decision, Explanation, Question};
-use larder::cache::{Cache, CacheService, OnStoreError};
+use larder::cache::{Cache, CacheService, ForwardedProto, OnStoreError};
 use larder::clock::{Clock, Timestamp};
 use larder::invalidation::Category;
 use larder::policy::{ClientCacheControl, Options, StoreIf, VaryOn};
@@ -103,7 +103,7 @@ impl Rig {
     }
 
     pub(crate) async fn explain(&self, request: http::request::Builder) -> Explanation {
-        self.cache.explain(&request.body(()).unwrap().into_parts().0).await
+        self.cache.explain(&request.body(()).unwrap().into_parts().0, ForwardedProto::default()).await
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

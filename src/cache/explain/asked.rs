@@ -8,13 +8,14 @@ use http::{Method, request};
 use super::{Question, Step, secs};
 use crate::cache::ask;
 use crate::cache::handle::Core;
+use crate::cache::keyed::{self, ForwardedProto};
 use crate::key::MAX_PHYSICAL_LEN;
 use crate::outcome::Reason;
 use crate::policy::{self, ClientTerms, Lookup, Plan};
 use crate::route::{BypassGate, Caching, Fate, HostRule, Routing, Rule, Table, check_path, is_yes};
 
 /// The questions up to the one that settles it, or to the plan.
-pub(super) fn steps(core: &Core, table: &Table, request: &request::Parts) -> Vec<Step> {
+pub(super) fn steps(core: &Core, table: &Table, proto: ForwardedProto, request: &request::Parts) -> Vec<Step> {
     let mut steps = vec![method(&request.method)];
     let path = request.uri.path();
     if request.method.is_safe() && !is_read(&request.method) {
@@ -22,7 +23,7 @@ pub(super) fn steps(core: &Core, table: &Table, request: &request::Parts) -> Vec
     }
     steps.push(route(table, path));
     if !is_read(&request.method) {
-        if let ask::Ask::Refuse(_) = ask::examine(core, table, request, true) {
+        if let ask::Ask::Refuse(_) = ask::examine(core, table, proto, request, true) {
             steps.push(plainness(path));
         }
         return steps;
@@ -36,7 +37,7 @@ pub(super) fn steps(core: &Core, table: &Table, request: &request::Parts) -> Vec
     if check_path(path).is_err() {
         return steps;
     }
-    let keyed = key(core, table, rule, request);
+    let keyed = key(core, table, rule, proto, request);
     let has_key = keyed.outcome == "keyed";
     steps.push(keyed);
     if has_key {
@@ -118,7 +119,7 @@ fn plainness(path: &str) -> Step {
     }
 }
 
-fn key(core: &Core, table: &Table, rule: &Rule, request: &request::Parts) -> Step {
+fn key(core: &Core, table: &Table, rule: &Rule, proto: ForwardedProto, request: &request::Parts) -> Step {
     let (bypass_param, query) = (&rule.bypass_param().param, request.uri.query());
     let canonical = rule.query_filter().canonical(query, bypass_param).query;
     let left_out: Vec<_> = query
@@ -132,7 +133,8 @@ fn key(core: &Core, table: &Table, rule: &Rule, request: &request::Parts) -> Ste
             Fate::LeftOut => Some(format!("{name} (by the route's `query:`)")),
         })
         .collect();
-    let Some(key) = ask::key(table, rule, request, canonical.as_deref()) else {
+    let plan = policy::plan(request, true, rule.policy());
+    let Some(key) = ask::key(table, rule, proto, request, &plan, canonical.as_deref()) else {
         return Step::new(Question::Key, "no-host", Reason::NoHost.sentence());
     };
     let host = match table.host() {
@@ -155,7 +157,7 @@ fn key(core: &Core, table: &Table, rule: &Rule, request: &request::Parts) -> Ste
     let cookies = vary_on
         .cookies
         .iter()
-        .map(|name| format!("cookie {name} ({})", present(ask::cookies(&request.headers, name).next().is_some())));
+        .map(|name| format!("cookie {name} ({})", present(keyed::cookies(&request.headers, name).next().is_some())));
     let hashed = key.as_str().len() > MAX_PHYSICAL_LEN;
     Step::new(Question::Key, "keyed", format!("{host}{query_said}."))
         .with_any("left_out", left_out)

@@ -16,6 +16,8 @@ pub(super) fn of(table: &Table, wanted: &Wanted<'_>, entry: Option<&std::sync::A
     tags.extend(entry.into_iter().flat_map(|entry| entry.meta().tags.iter().cloned()));
     tags.sort_unstable();
     tags.dedup();
+    let groups = tags.iter().filter_map(|tag| Some(tag.group_name()?.to_owned())).collect();
+    tags.retain(|tag| tag.group_name().is_none());
     let mut writes: Vec<_> = table
         .writes_that_clear(key, &tags)
         .iter()
@@ -33,6 +35,7 @@ pub(super) fn of(table: &Table, wanted: &Wanted<'_>, entry: Option<&std::sync::A
     Step::new(Question::Clearing, outcome, detail)
         .with("writes", writes)
         .with_any("tags", tags.iter().map(ToString::to_string).collect())
+        .with_any("groups", groups)
         .with_some("category", category)
         .with("commands", commands)
 }

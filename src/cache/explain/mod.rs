@@ -7,7 +7,7 @@
 //! ```
 //! # #[cfg(feature = "memory")] {
 //! # use std::time::Duration;
-//! # use larder::cache::{Cache, explain::Decision};
+//! # use larder::cache::{Cache, ForwardedProto, explain::Decision};
 //! # use larder::route::{Rule, Table};
 //! # use larder::store::MemoryStore;
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -15,7 +15,7 @@
 //! let cache = Cache::builder(Table::builder().route(posts).build()?, MemoryStore::new(1 << 20)).build();
 //! let (request, ()) = http::Request::get("/api/posts/?page=2&nocache=no").body(()).unwrap().into_parts();
 //!
-//! let explanation = cache.explain(&request).await;
+//! let explanation = cache.explain(&request, ForwardedProto::default()).await;
 //! assert_eq!(explanation.decision, Decision::Miss);
 //! assert_eq!(explanation.key.unwrap().as_str(), "GET:/api/posts/?page=2");
 //! # Ok::<(), larder::route::RouteError>(())
@@ -34,6 +34,7 @@ use http::request;
 
 use super::ask::{self, Ask, Wanted};
 use super::handle::{Cache, Core};
+use super::keyed::ForwardedProto;
 use crate::clock::Timestamp;
 use crate::key::Key;
 use crate::outcome::Reason;
@@ -255,25 +256,25 @@ impl From<Vec<String>> for Fact {
 }
 
 impl Cache {
-    /// Explains what would become of this request, which has no body, if it came now. It is the request as the layer would get
-    /// it: a proxy that stands before it has had its say.
-    pub async fn explain(&self, request: &request::Parts) -> Explanation {
-        explain(&self.core, request, true).await
+    /// Explains what would become of this request, which has no body, if it came now to a layer that was told so of
+    /// `X-Forwarded-Proto`. It is the request as the layer would get it: a proxy that stands before it has had its say.
+    pub async fn explain(&self, request: &request::Parts, proto: ForwardedProto) -> Explanation {
+        explain(&self.core, request, proto, true).await
     }
 
     /// The same from the routes alone, without a look at what is stored.
-    pub async fn explain_routes(&self, request: &request::Parts) -> Explanation {
-        explain(&self.core, request, false).await
+    pub async fn explain_routes(&self, request: &request::Parts, proto: ForwardedProto) -> Explanation {
+        explain(&self.core, request, proto, false).await
     }
 }
 
-async fn explain(core: &Core, request: &request::Parts, look: bool) -> Explanation {
+async fn explain(core: &Core, request: &request::Parts, proto: ForwardedProto, look: bool) -> Explanation {
     let table = core.table.load_full();
     let path = request.uri.path();
     let route = table.find(path).map(|matched| matched.rule().pattern().as_str().to_owned());
-    let mut steps = asked::steps(core, &table, request);
+    let mut steps = asked::steps(core, &table, proto, request);
     let told = |decision, key, steps| Explanation { decision, key, route, steps };
-    match ask::examine(core, &table, request, true) {
+    match ask::examine(core, &table, proto, request, true) {
         Ask::Refuse(_) => told(Decision::Refused, None, steps),
         Ask::Write => {
             steps.push(clearing::by(&table, request));

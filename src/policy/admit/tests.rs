@@ -14,14 +14,14 @@ const ETAG: (&str, &str) = ("etag", "\"1\"");
 const HOUR: (&str, &str) = ("cache-control", "max-age=3600");
 
 /// A request, what is known of it, and the route, around the answer under test.
-struct Rig {
+pub(super) struct Rig {
     request: request::Parts,
     lookup: Lookup,
-    options: Options,
+    pub(super) options: Options,
 }
 
 impl Rig {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let request = Request::get("/a").body(()).unwrap().into_parts().0;
         Self { request, lookup: Lookup::default(), options: Options::default() }
     }
@@ -32,7 +32,7 @@ impl Rig {
         rig
     }
 
-    fn admit(&self, status: u16, fields: &[(&'static str, &str)]) -> Result<Storable, Reason> {
+    pub(super) fn admit(&self, status: u16, fields: &[(&'static str, &str)]) -> Result<Storable, Reason> {
         let mut answer = Response::builder().status(status).body(()).unwrap().into_parts().0;
         for (name, value) in fields {
             answer.headers.append(*name, HeaderValue::from_str(value).unwrap());
@@ -52,7 +52,7 @@ impl Rig {
     }
 }
 
-fn ttl(seconds: u64) -> Rig {
+pub(super) fn ttl(seconds: u64) -> Rig {
     Rig::with(|options| options.ttl = Some(Duration::from_secs(seconds)))
 }
 
@@ -110,44 +110,6 @@ fn who_gives_the_lifetime() {
         options.max_ttl = Duration::from_secs(60);
     });
     assert_eq!((short.lifetime(200, &[]), short.lifetime(200, &[HOUR])), (Ok(60), Ok(60)));
-}
-
-#[test]
-fn what_is_stored_tells_who_gave_its_lifetime() {
-    use LifetimeSource::{Expires, Heuristic, MaxAge, Nobody, Override, SMaxage, StatusTtl, Ttl};
-    let listed = |rig: &mut Rig, ttl| {
-        rig.options.store_status = StoreStatus::Listed(vec![(StatusCode::OK, ttl)]);
-    };
-    for (fields, overrides, of_status, source) in [
-        (&[("cache-control", "s-maxage=60, max-age=5")][..], false, None, SMaxage),
-        (&[("cache-control", "max-age=5")], false, None, MaxAge),
-        (&[("expires", "Sun, 06 Nov 1994 09:49:37 GMT")], false, None, Expires),
-        (&[], false, Some(Duration::from_secs(7)), StatusTtl),
-        (&[], false, None, Ttl),
-        (&[("cache-control", "max-age=5")], true, None, Override),
-    ] {
-        let mut rig = ttl(90);
-        listed(&mut rig, of_status);
-        if overrides {
-            rig.options.origin_headers = OriginHeaders::Override;
-        }
-        let storable = rig.admit(200, fields).unwrap();
-        let lifetime = storable.lifetime;
-        let entry = storable.into_entry(Key::parse("GET:/a").unwrap(), None, Vec::new(), Bytes::new());
-        let again = lifetime_of(&entry, &rig.options).unwrap();
-        assert_eq!((again.source, again.length), (source, lifetime), "{fields:?}");
-        rig.options.max_ttl = Duration::from_secs(1);
-        let clamped = lifetime_of(&entry, &rig.options).unwrap();
-        assert_eq!((clamped.length, clamped.given), (Duration::from_secs(1), again.given), "{fields:?}");
-    }
-    for (fields, source) in
-        [(&[("last-modified", "Sun, 06 Nov 1994 01:49:37 GMT")][..], Heuristic), (&[("etag", "\"1\"")], Nobody)]
-    {
-        let rig = Rig::new();
-        let entry =
-            rig.admit(200, fields).unwrap().into_entry(Key::parse("GET:/a").unwrap(), None, vec![], Bytes::new());
-        assert_eq!(lifetime_of(&entry, &rig.options).unwrap().source, source, "{fields:?}");
-    }
 }
 
 #[test]
@@ -322,6 +284,25 @@ fn stale_windows_of_rfc_5861() {
 }
 
 #[test]
+fn immutable_of_rfc_8246() {
+    let immutable = |fields: &[(&'static str, &str)]| Rig::new().admit(200, fields).unwrap().terms.immutable;
+    for (fields, expected) in [
+        (&[HOUR][..], false),
+        (&[("cache-control", "max-age=60, Immutable")], true),
+        (&[("cache-control", "max-age=60, immutable=\"x\"")], true),
+        (&[("cache-control", "max-age=60, x=\"immutable\"")], false),
+        (&[("cdn-cache-control", "max-age=60, immutable")], true),
+        (&[("cdn-cache-control", "max-age=60, immutable=?0")], false),
+        (&[("cdn-cache-control", "max-age=60"), ("cache-control", "immutable")], false),
+    ] {
+        assert_eq!(immutable(fields), expected, "{fields:?}");
+    }
+    let mut overriding = ttl(300);
+    overriding.options.origin_headers = OriginHeaders::Override;
+    assert!(!overriding.admit(200, &[("cache-control", "immutable")]).unwrap().terms.immutable);
+}
+
+#[test]
 fn what_a_route_asks_of_the_body() {
     let mut rig = Rig::new();
     rig.options.store_if.content_type = vec!["application/json".to_owned()];
@@ -335,6 +316,28 @@ fn what_a_route_asks_of_the_body() {
     assert_eq!(admit_body(&store_if, b"{}"), Err(Reason::BodyRefused));
     assert_eq!(admit_body(&store_if, b"[1]"), Ok(()));
     assert_eq!(admit_body(&StoreIf::default(), b""), Ok(()));
+}
+
+#[test]
+fn what_a_head_tells_of_its_body_holds() {
+    use Foreseen::{Open, Refused, Stored};
+    let too_small = Refused(Reason::BodyTooSmall);
+    for (min_body, body_not, length, foreseen) in [
+        (0, &[][..], None, Stored),
+        (0, &[], Some(0), Stored),
+        (2, &[], None, Open),
+        (2, &[], Some(1), too_small),
+        (2, &[], Some(2), Stored),
+        (0, &["null"], None, Open),
+        (0, &["null"], Some(3), Stored),
+        (0, &["null"], Some(4), Open),
+        (0, &["null"], Some(400), Open),
+        (9, &["null"], Some(4), too_small),
+    ] {
+        let body_not = body_not.iter().map(|&text| text.to_owned()).collect();
+        let store_if = StoreIf { min_body, body_not, ..StoreIf::default() };
+        assert_eq!(foresee_body(&store_if, length), foreseen, "{store_if:?} {length:?}");
+    }
 }
 
 #[test]
