@@ -80,6 +80,10 @@ where
                     }
                     return Ok(self.serve(&entry, Some(reason)));
                 }
+                // The client wants something newer than what is fresh (RFC 9211 §2.2).
+                Reuse::Validate(reason @ Reason::ClientCacheControl) => {
+                    (because(Forward::Request, reason), Some(entry))
+                }
                 Reuse::Validate(reason) => (because(Forward::Stale, reason), Some(entry)),
                 Reuse::Fetch(reason) => (because(Forward::Bypass, reason), None),
             },
@@ -220,7 +224,9 @@ where
             }
             Landed::Stored(entry, how) => {
                 let why = outcome.detail.filter(|_| how.forward.is_some());
-                Ok(self.served(&entry, Outcome { detail: how.detail.or(why), ..how }))
+                let forward =
+                    how.forward.map(|how| outcome.forward.filter(|why| *why == Forward::Request).unwrap_or(how));
+                Ok(self.served(&entry, Outcome { forward, detail: how.detail.or(why), ..how }))
             }
             Landed::Mine(Ok(response), reason) => Ok(self.mine(response, reason, outcome)),
             Landed::Mine(Err(error), _) => {

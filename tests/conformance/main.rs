@@ -18,6 +18,7 @@ mod http2;
 mod invalidation;
 mod ranges;
 mod requests;
+mod said;
 mod sharing;
 mod stale;
 mod targeted;

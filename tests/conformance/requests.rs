@@ -67,6 +67,10 @@ async fn request_directives_rfc_9111_5_2_1_when_honoured() {
         validated("Pragma", FRESH).second(&["Pragma: no-cache"]),
         hit("Pragma beside Cache-Control", FRESH).second(&["Pragma: no-cache", "Cache-Control: foo"]),
         hit("another Pragma", FRESH).second(&["Pragma: foo"]),
+        validated("a browser that reloads", FRESH)
+            .second(&["Cache-Control: max-age=0", "If-None-Match: \"a\""])
+            .got_status(304)
+            .got(&["Cache-Status: larder; fwd=request; fwd-status=304; detail=client-cache-control"]),
         validated("max-age that is none", FRESH).second(&["Cache-Control: max-age=x"]),
     ];
     let lab = Lab::with("client_cache_control: honor").await;
