@@ -9,6 +9,7 @@
 mod lab;
 
 mod conditional;
+mod crowds;
 mod directives;
 mod fields;
 mod framing;
