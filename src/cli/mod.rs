@@ -3,6 +3,7 @@
 //! Exit codes: 0 it went well, 1 the answer is no, 2 what was given cannot be used.
 
 mod check;
+mod connect;
 mod demo;
 mod listen;
 mod log;
@@ -68,7 +69,7 @@ pub(crate) fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let around = Surroundings::read();
     let done = match arguments.command {
-        Command::Check(check) => Ok(check::run(&check, &around)),
+        Command::Check(check) => check::run(&check, &around),
         Command::Serve(serve) => log::start(&around, arguments.log_format).and_then(|()| serve::run(&serve, around)),
         Command::Demo(demo) => log::start(&around, arguments.log_format).and_then(|()| demo::run(&demo, around)),
     };

@@ -17,3 +17,4 @@ mod rig;
 mod connections;
 mod failover;
 mod table;
+mod welcome;
