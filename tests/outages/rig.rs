@@ -238,6 +238,15 @@ impl Rig {
         }
     }
 
+    /// Waits until changes in Redis are told, so that memory is in front of Redis and not in its place.
+    pub(crate) async fn is_told(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.health().await.contains("degraded") {
+            assert!(Instant::now() < deadline, "changes are not told\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// Waits until this page is read from the store.
     pub(crate) async fn stores(&self, path: &str) {
         let deadline = Instant::now() + PATIENCE;

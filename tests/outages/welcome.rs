@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use crate::redis_cluster::RedisCluster;
 use crate::redis_sentinel::Sentinels;
 use crate::redis_server::{RedisServer, free_port};
 use crate::rig::Rig;
@@ -166,11 +167,7 @@ async fn is_let_in(rig: &Rig, server: &RedisServer) {
     rig.stores("/p/1").await;
     assert!(server.keys().contains(&"larder:GET:/p/1".to_owned()), "{}", rig.log());
     rig.health_with(r#""status":"healthy""#).await;
-    let deadline = tokio::time::Instant::now() + crate::rig::PATIENCE;
-    while rig.health().await.contains("degraded") {
-        assert!(tokio::time::Instant::now() < deadline, "changes are not told\n{}", rig.log());
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
+    rig.is_told().await;
     for path in ["/p/1", "/p/2"] {
         rig.stores(path).await;
         assert!(!rig.clear(path).await, "{}", rig.log());
@@ -206,6 +203,39 @@ async fn the_documented_permissions_are_enough() {
     rig.purge(r#"{"all":true}"#).await;
     assert_eq!(server.keys().iter().filter(|name| name.starts_with("larder:GET:")).count(), 0);
     assert_eq!(server.cli(&["ACL", "LOG"]), "", "nothing was denied");
+}
+
+/// Two entries are stored, read and cleared through this URL.
+async fn is_served(url: &str) {
+    let (code, said) = check(&format!("{{ url: '{url}' }}"), &[]);
+    assert_eq!(code, Some(0), "{said}");
+    let rig = Rig::start(&format!("redis: {{ url: '{url}' }}\nmemory: {{ max_bytes: 16MiB }}\n")).await;
+    for path in ["/p/1", "/p/2", "/p/3"] {
+        rig.stores(path).await;
+        assert!(!rig.clear(path).await, "{}", rig.log());
+        rig.stores(path).await;
+    }
+    rig.purge(r#"{"all":true}"#).await;
+    assert_eq!(rig.logged("WARN"), 0, "{}", rig.log());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_and_a_master_under_sentinel_need_the_permissions_they_are_said_to() {
+    let mut words = rules();
+    words.extend(["+cluster|slots".to_owned(), "+cluster|info".to_owned()]);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let cluster = RedisCluster::start();
+    for server in 0..3 {
+        assert_eq!(cluster.cli(server, &words), "OK");
+    }
+    is_served(&cluster.url().replace("://", "://larder:PASSWORD@")).await;
+
+    let mut words = rules();
+    words.push("+role".to_owned());
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let sentinels = Sentinels::start();
+    assert_eq!(sentinels.cli(sentinels.master(), &words), "OK");
+    is_served(&sentinels.url().replace("://", "://larder:PASSWORD@")).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
