@@ -4,6 +4,7 @@
 
 mod admin_client;
 mod check;
+mod connect;
 mod demo;
 mod explain;
 mod invalidate;
@@ -81,7 +82,7 @@ pub(crate) fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let around = Surroundings::read();
     let done = match arguments.command {
-        Command::Check(check) => Ok(check::run(&check, &around)),
+        Command::Check(check) => check::run(&check, &around),
         Command::Serve(serve) => log::start(&around, arguments.log_format).and_then(|()| serve::run(&serve, around)),
         Command::Demo(demo) => log::start(&around, arguments.log_format).and_then(|()| demo::run(&demo, around)),
         Command::Explain(explain) => explain::run(&explain, &around),

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[path = "../rig/redis_cluster.rs"]
+#[expect(dead_code, reason = "no replica takes over here")]
 mod redis_cluster;
 #[path = "../rig/redis_server.rs"]
 #[expect(dead_code, reason = "what lies in Redis is the contract's")]
