@@ -13,14 +13,14 @@ const ETAG: (&str, &str) = ("etag", "\"1\"");
 const HOUR: (&str, &str) = ("cache-control", "max-age=3600");
 
 /// A request, what is known of it, and the route, around the answer under test.
-struct Rig {
+pub(super) struct Rig {
     request: request::Parts,
     lookup: Lookup,
-    options: Options,
+    pub(super) options: Options,
 }
 
 impl Rig {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let request = Request::get("/a").body(()).unwrap().into_parts().0;
         Self { request, lookup: Lookup::default(), options: Options::default() }
     }
@@ -31,7 +31,7 @@ impl Rig {
         rig
     }
 
-    fn admit(&self, status: u16, fields: &[(&'static str, &str)]) -> Result<Storable, Reason> {
+    pub(super) fn admit(&self, status: u16, fields: &[(&'static str, &str)]) -> Result<Storable, Reason> {
         let mut answer = Response::builder().status(status).body(()).unwrap().into_parts().0;
         for (name, value) in fields {
             answer.headers.append(*name, HeaderValue::from_str(value).unwrap());
@@ -51,7 +51,7 @@ impl Rig {
     }
 }
 
-fn ttl(seconds: u64) -> Rig {
+pub(super) fn ttl(seconds: u64) -> Rig {
     Rig::with(|options| options.ttl = Some(Duration::from_secs(seconds)))
 }
 
