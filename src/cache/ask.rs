@@ -65,18 +65,11 @@ pub(super) fn examine<'t>(
     }
     let bypass = rule.bypass_param();
     let query = rule.query_filter().canonical(parts.uri.query(), &bypass.param);
-    let host = match table.host() {
-        HostRule::Fixed(_) => None,
-        HostRule::Keyed => match host_of(parts) {
-            Some(host) => Some(host),
-            None => return Ask::Pass(Some(Reason::NoHost)),
-        },
-    };
     let plan = policy::plan(parts, body_is_empty, rule.policy());
-    // What is plain says nothing of its scheme.
-    let proto = if matches!(&plan, Plan::Lookup(lookup) if lookup.plain) { ForwardedProto::Replaced } else { proto };
-    let fields = keyed::digest(&rule.policy().vary_on, proto, &parts.headers);
-    let wanted = Wanted { rule, key: Key::new(host.as_deref(), path, query.query.as_deref(), fields.as_ref()) };
+    let Some(key) = key(table, rule, proto, parts, &plan, query.query.as_deref()) else {
+        return Ask::Pass(Some(Reason::NoHost));
+    };
+    let wanted = Wanted { rule, key };
     if query.bypass.is_some_and(is_yes) && may_bypass(core, bypass.allow, &parts.headers) {
         return Ask::Bypass(wanted, Reason::NoCacheParam);
     }
@@ -84,6 +77,25 @@ pub(super) fn examine<'t>(
         Plan::Bypass(reason) => Ask::Bypass(wanted, reason),
         Plan::Lookup(lookup) => Ask::Lookup(wanted, lookup),
     }
+}
+
+/// The key that a request asks for, by its canonical query. `None` where hosts are keyed and it names none.
+pub(super) fn key(
+    table: &Table,
+    rule: &Rule,
+    proto: ForwardedProto,
+    parts: &request::Parts,
+    plan: &Plan,
+    query: Option<&str>,
+) -> Option<Key> {
+    let host = match table.host() {
+        HostRule::Fixed(_) => None,
+        HostRule::Keyed => Some(host_of(parts)?),
+    };
+    // What is plain says nothing of its scheme.
+    let proto = if matches!(plan, Plan::Lookup(lookup) if lookup.plain) { ForwardedProto::Replaced } else { proto };
+    let fields = keyed::digest(&rule.policy().vary_on, proto, &parts.headers);
+    Some(Key::new(host.as_deref(), parts.uri.path(), query, fields.as_ref()))
 }
 
 /// A method other than GET and HEAD. A write must name its path as plainly as a read: what it clears is found by it, also
@@ -170,7 +182,7 @@ pub(super) fn host_of(parts: &request::Parts) -> Option<Cow<'_, str>> {
     }
 }
 
-fn may_bypass(core: &Core, gate: BypassGate, headers: &HeaderMap) -> bool {
+pub(super) fn may_bypass(core: &Core, gate: BypassGate, headers: &HeaderMap) -> bool {
     match gate {
         BypassGate::Public => true,
         BypassGate::Off => false,

@@ -23,6 +23,7 @@ mod clear;
 #[cfg(feature = "memo")]
 mod computed;
 mod direct;
+pub mod explain;
 mod fetch;
 mod fill;
 mod flight;
@@ -37,6 +38,7 @@ mod respond;
 mod service;
 mod uncacheable;
 mod warm;
+mod way;
 
 pub use body::Body;
 pub use direct::PutError;
