@@ -105,7 +105,7 @@ const OUTAGES: &[(Outage, Seen)] = &[
 
 /// Beside one another, a few at a time: most of an outage is waiting.
 async fn all(memory: &'static str) {
-    let places = Arc::new(tokio::sync::Semaphore::new(3));
+    let places = Arc::new(tokio::sync::Semaphore::new(4));
     let outages: Vec<_> = OUTAGES
         .iter()
         .map(|(outage, seen)| {

@@ -38,22 +38,28 @@ impl Certificates {
 
 /// A server that speaks TLS alone on its port, and demands certificates of its clients if told so.
 fn encrypted(certificates: &Certificates, clients: &str) -> (RedisServer, u16) {
+    encrypted_with(certificates, clients, &[])
+}
+
+fn encrypted_with(certificates: &Certificates, clients: &str, more: &[&str]) -> (RedisServer, u16) {
     let port = free_port();
-    let server = RedisServer::with(&[
+    let (number, ca) = (port.to_string(), certificates.file("ca.pem"));
+    let (cert, key) = (certificates.file("redis.internal.pem"), certificates.file("redis.internal.key"));
+    let first = [
         "--bind",
         "127.0.0.1",
         "--tls-port",
-        &port.to_string(),
+        &number,
         "--tls-auth-clients",
         clients,
         "--tls-ca-cert-file",
-        &certificates.file("ca.pem"),
+        &ca,
         "--tls-cert-file",
-        &certificates.file("redis.internal.pem"),
+        &cert,
         "--tls-key-file",
-        &certificates.file("redis.internal.key"),
-    ]);
-    (server, port)
+        &key,
+    ];
+    (RedisServer::with(&[&first, more].concat()), port)
 }
 
 /// What `larder check --connect` says of this `redis:` section, and its exit code.
@@ -196,6 +202,21 @@ async fn entries_are_stored_over_tls_with_certificates_on_both_sides() {
     let redis = format!("{{ url: 'rediss://127.0.0.1:{port}', tls: {tls} }}");
     let (code, said) = check(&redis, &[]);
     assert_eq!(code, Some(0), "{said}");
+    let rig = Rig::start(&format!("redis: {redis}\nmemory: {{ max_bytes: 16MiB }}\n")).await;
+    is_let_in(&rig, &server).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_is_spoken_to_over_tls_under_one_name() {
+    let certificates = Certificates::new();
+    let bus = free_port().to_string();
+    let node = ["--cluster-enabled", "yes", "--cluster-port", &bus, "--cluster-announce-ip", "127.0.0.1"];
+    let more = [&node[..], &["--tls-cluster", "yes"]].concat();
+    let (server, port) = encrypted_with(&certificates, "no", &more);
+    assert_eq!(server.cli(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]), "OK");
+    until("the cluster is whole", || server.cli(&["CLUSTER", "INFO"]).contains("cluster_state:ok"));
+    let tls = format!("{{ ca_file: {}, server_name: redis.internal }}", certificates.file("ca.pem"));
+    let redis = format!("{{ url: 'rediss-cluster://127.0.0.1:{port}', tls: {tls} }}");
     let rig = Rig::start(&format!("redis: {redis}\nmemory: {{ max_bytes: 16MiB }}\n")).await;
     is_let_in(&rig, &server).await;
 }
