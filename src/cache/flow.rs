@@ -43,7 +43,7 @@ pub(super) struct Flow<S, B> {
 }
 
 /// What the store had for a request.
-enum Stock {
+pub(super) enum Stock {
     Entry(Arc<Entry>),
     Nothing(Forward),
     Failure(Reason),
@@ -98,7 +98,7 @@ where
     }
 
     /// What the store has: the record, or the variant that this request selects.
-    async fn stock(&self, looked: Looked) -> Stock {
+    pub(super) async fn stock(&self, looked: Looked) -> Stock {
         let found = match looked.found.wait().await {
             Ok(Found::Varied(names)) => {
                 let variant = policy::variant_id(&names, &self.parts.headers);
@@ -121,6 +121,11 @@ where
     async fn fetch(self, body: B, cause: Cause) -> Result<Response<Body<RB, S::Error>>, S::Error> {
         if self.lookup.client.only_if_cached {
             return Ok(self.refuse(StatusCode::GATEWAY_TIMEOUT, "not stored", Reason::OnlyIfCached));
+        }
+        if self.lookup.head
+            && let Some(stored) = cause.stale
+        {
+            return self.confirm(body, cause.outcome, stored).await;
         }
         let passed = match () {
             () if self.lookup.head => Some(Reason::Head),
@@ -256,7 +261,7 @@ where
     }
 
     /// Sends the request to the inner service, for itself alone and with nothing stored.
-    async fn alone(self, body: B, outcome: Outcome) -> Result<Response<Body<RB, S::Error>>, S::Error> {
+    pub(super) async fn alone(self, body: B, outcome: Outcome) -> Result<Response<Body<RB, S::Error>>, S::Error> {
         self.count(&outcome);
         let parts = Arc::unwrap_or_clone(self.parts);
         let response = self.inner.oneshot(Request::from_parts(parts, body)).await?;
@@ -298,7 +303,7 @@ where
     }
 
     /// A stored response, fresh or, for a reason, stale.
-    fn serve(&self, entry: &Entry, stale: Option<Reason>) -> Response<Body<RB, S::Error>> {
+    pub(super) fn serve(&self, entry: &Entry, stale: Option<Reason>) -> Response<Body<RB, S::Error>> {
         let ttl = entry.meta().ttl_secs(self.core.clock.now());
         self.served(entry, stale.map_or(Outcome::hit(ttl), |reason| Outcome::stale(ttl, reason)))
     }
@@ -336,7 +341,7 @@ where
         answer
     }
 
-    fn count(&self, outcome: &Outcome) {
+    pub(super) fn count(&self, outcome: &Outcome) {
         match (outcome.forward, outcome.detail) {
             (Some(Forward::Bypass), Some(reason)) => self.core.stats.bypass(reason),
             _ => {
@@ -348,7 +353,7 @@ where
 }
 
 /// The tags by which a fetch is found: those of its route, and those of the response that it may freshen.
-fn found_by(mut tags: Vec<Tag>, stale: Option<&Entry>) -> Vec<Tag> {
+pub(super) fn found_by(mut tags: Vec<Tag>, stale: Option<&Entry>) -> Vec<Tag> {
     let of_stale = stale.map_or(&[][..], |stale| &stale.meta().tags);
     let more: Vec<Tag> = of_stale.iter().filter(|tag| !tags.contains(tag)).cloned().collect();
     tags.extend(more);

@@ -28,6 +28,7 @@ mod fill;
 mod flight;
 mod flow;
 mod handle;
+mod head;
 mod join;
 mod landings;
 mod late_tags;
@@ -35,6 +36,7 @@ mod lease;
 mod respond;
 mod service;
 mod uncacheable;
+mod unshared;
 mod warm;
 
 pub use body::Body;

@@ -11,6 +11,7 @@
 //! | does the client have it already, or want a part? | [`precondition`], [`range`] | [`Precondition`], [`RangeAnswer`] |
 //! | how is it validated? | [`conditions`] | a few request fields |
 //! | what does the answer to that mean? | [`after`], [`on_failure`] | [`After`] |
+//! | what does the answer to a HEAD mean for a stored GET? | [`after_head`] | [`AfterHead`] |
 //! | is this answer stored, and how? | [`admit`], [`admit_body`] | [`Admission`] |
 //! | which variant is it? | [`selecting`], [`variant_id`] | a digest |
 //! | what else does the answer to a write name? | [`named_resources`], [`cleared_groups`] | paths, groups |
@@ -55,7 +56,7 @@ mod vary;
 pub use admit::{Admission, Times, admit, admit_body};
 pub use client::ClientTerms;
 pub use fields::{is_stream, keyed_off_limits, strip_hop_by_hop, strip_nominated};
-pub use freshen::{After, after, on_failure};
+pub use freshen::{After, AfterHead, after, after_head, on_failure};
 pub use groups::cleared_groups;
 pub use location::{named_resources, resolved_path};
 pub use options::{ClientCacheControl, Options, OriginHeaders, SetCookie, StoreIf, StoreStatus, VaryOn};

@@ -11,6 +11,7 @@
 
 mod client;
 mod groups;
+mod head;
 mod rig;
 mod stale;
 mod targeted;

@@ -82,6 +82,11 @@ impl Keep {
         put(&core, lease, Put { entry, variant, max_variants, now }, landing);
     }
 
+    /// Stores a head that was freshened outside a shared fetch; `flight` is found by invalidations until it is stored.
+    pub(in crate::cache) fn freshen_for(self, stored: &Entry, flight: Arc<dyn Flight>) {
+        self.freshen(stored, Landing::of(Some(flight)));
+    }
+
     /// Stores a head that a validation freshened, with the body that is stored already.
     pub(super) fn freshen(mut self, stored: &Entry, landing: Landing) -> Arc<Entry> {
         let core = self.lease.core().clone();
