@@ -83,7 +83,10 @@ impl Cache {
         let options = wanted.rule.policy();
         let times = Times { requested_at: now, received_at: now };
         let storable = match policy::admit(&parts, &lookup, &head, times, options) {
-            Admission::Store(storable) => storable,
+            Admission::Store(mut storable) => {
+                storable.spread(options.ttl_jitter, &wanted.key);
+                storable
+            }
             Admission::Skip(reason) => return Err(PutError::Refused(reason)),
         };
         if body.len() as u64 > options.max_body {

@@ -22,11 +22,12 @@ use super::lease;
 use super::respond::{self, Reply as Answer, Signs};
 use super::service::{Looked, own};
 use super::{ResponseBody, background};
+use crate::clock::Timestamp;
 use crate::entry::Entry;
 use crate::invalidation::Tag;
 use crate::key::Key;
 use crate::outcome::{Forward, Outcome, Reason};
-use crate::policy::{self, Lookup, Precondition, Reuse};
+use crate::policy::{self, Lookup, Portion, Precondition, Reuse};
 use crate::route::{Coalesce, Rule};
 use crate::store::{Found, Labels, Reply, StoreError};
 
@@ -55,6 +56,8 @@ struct Cause {
     stale: Option<Arc<Entry>>,
     /// The store is in memory: it is worth asking again once this request leads.
     near: bool,
+    /// What is called stale is fresh still, and refreshed before its end.
+    ahead: bool,
     /// The flights that had landed when the store was asked.
     landed: landings::Landed,
 }
@@ -73,11 +76,16 @@ where
         let landed = self.core.flights.landed(&self.key);
         let (outcome, stale) = match self.stock(looked).await {
             Stock::Entry(entry) => match policy::reuse(&self.lookup, entry.meta(), self.core.clock.now()) {
-                Reuse::Serve => return Ok(self.serve(&entry, None)),
+                Reuse::Serve => {
+                    if wants_refresh(&self.core, &self.rule, &self.lookup, &entry, self.core.clock.now()) {
+                        self.refresh(&entry, true);
+                    }
+                    return Ok(self.serve(&entry, None));
+                }
                 Reuse::ServeStale(reason) => {
                     // A client that takes what is stale of its own accord causes no request.
                     if reason == Reason::StaleWhileRevalidate {
-                        self.refresh(&entry);
+                        self.refresh(&entry, false);
                     }
                     return Ok(self.serve(&entry, Some(reason)));
                 }
@@ -94,7 +102,7 @@ where
             }
             Stock::Failure(reason) => (because(Forward::UriMiss, reason), None),
         };
-        self.fetch(body, Cause { outcome, stale, near, landed }).await
+        self.fetch(body, Cause { outcome, stale, near, ahead: false, landed }).await
     }
 
     /// What the store has: the record, or the variant that this request selects.
@@ -202,6 +210,7 @@ where
                 lookup: Lookup { head: false, ..self.lookup.clone() },
                 parts: self.parts_of_a_get(),
                 stale: cause.stale.clone(),
+                ahead: cause.ahead,
                 again: cause.near || landed,
                 shared,
                 body: PhantomData,
@@ -322,11 +331,11 @@ where
         answer.with_entry(entry, &outcome)
     }
 
-    /// Refreshes a stored response behind the back of whoever is served it stale. One at a time per key.
-    fn refresh(&self, stale: &Arc<Entry>) {
+    /// Refreshes a stored response behind the back of whoever is served it, stale or `ahead` of that. One at a time per key.
+    pub(super) fn refresh(&self, stale: &Arc<Entry>, ahead: bool) {
         let outcome = because(Forward::Stale, Reason::StaleWhileRevalidate);
         let landed = self.core.flights.landed(&self.key);
-        let cause = Cause { outcome, stale: Some(stale.clone()), near: false, landed };
+        let cause = Cause { outcome, stale: Some(stale.clone()), near: false, ahead, landed };
         if let Boarding::Lead(fill) = self.board(true, &cause, &[], &mut None) {
             background::drain(&self.core, Reader::new(fill, true));
         }
@@ -350,6 +359,18 @@ where
             }
         }
     }
+}
+
+/// Whether a fresh response is to be refreshed, once, because it is near its end: not on behalf of a request that could not
+/// share what is fetched, nor where the last answer could not be stored.
+pub(super) fn wants_refresh(core: &Core, rule: &Rule, lookup: &Lookup, entry: &Entry, now: Timestamp) -> bool {
+    let ahead = rule.policy().refresh_ahead;
+    ahead != Portion::NONE
+        && policy::is_due(entry.meta(), ahead, now)
+        && !lookup.authorized
+        && lookup.client.is_empty()
+        && !core.uncacheable.contains(&entry.meta().key, now)
+        && entry.claim_refresh()
 }
 
 /// The tags by which a fetch is found: those of its route, and those of the response that it may freshen.

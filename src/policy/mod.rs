@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | is this request looked up? | [`plan`] | [`Plan`] |
 //! | does this stored response answer it? | [`reuse`] | [`Reuse`] |
+//! | is it to be refreshed before it is stale? | [`is_due`] | a boolean |
 //! | does the client have it already, or want a part? | [`precondition`], [`range`] | [`Precondition`], [`RangeAnswer`] |
 //! | how is it validated? | [`conditions`] | a few request fields |
 //! | what does the answer to that mean? | [`after`], [`on_failure`] | [`After`] |
@@ -46,6 +47,7 @@ mod groups;
 mod location;
 pub mod options;
 mod plan;
+mod portion;
 mod range;
 mod reuse;
 mod status;
@@ -61,6 +63,7 @@ pub use groups::cleared_groups;
 pub use location::{named_resources, resolved_path};
 pub use options::{ClientCacheControl, Options, OriginHeaders, SetCookie, StoreIf, StoreStatus, VaryOn};
 pub use plan::{Lookup, Plan, plan};
+pub use portion::{Portion, is_due};
 pub use range::{RangeAnswer, range};
 pub use reuse::{Reuse, reuse};
 pub use storable::Storable;

@@ -10,7 +10,9 @@
 )]
 
 mod client;
+mod expiry;
 mod groups;
+
 mod head;
 mod rig;
 mod stale;

@@ -44,13 +44,14 @@ impl Drop for Landing {
 
 impl Keep {
     pub(in crate::cache) fn new(
-        storable: Box<Storable>,
+        mut storable: Box<Storable>,
         key: Key,
         labels: Labels,
         lease: LeaseGuard,
         rule: Arc<Rule>,
         content_length: Option<u64>,
     ) -> Self {
+        storable.spread(rule.policy().ttl_jitter, &key);
         Self { storable, key, labels, lease, rule, content_length, arrived: 0 }
     }
 
