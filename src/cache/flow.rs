@@ -19,15 +19,15 @@ use super::handle::{Core, OnStoreError};
 use super::join::Joined;
 use super::landings;
 use super::lease;
+use super::refresh::wants_refresh;
 use super::respond::{self, Reply as Answer, Signs};
 use super::service::{Looked, own};
 use super::{ResponseBody, background};
-use crate::clock::Timestamp;
 use crate::entry::Entry;
 use crate::invalidation::Tag;
 use crate::key::Key;
 use crate::outcome::{Forward, Outcome, Reason};
-use crate::policy::{self, Lookup, Portion, Precondition, Reuse};
+use crate::policy::{self, Lookup, Precondition, Reuse};
 use crate::route::{Coalesce, Rule};
 use crate::store::{Found, Labels, Reply, StoreError};
 
@@ -51,15 +51,15 @@ pub(super) enum Stock {
 }
 
 /// Why a request is about to be fetched.
-struct Cause {
-    outcome: Outcome,
-    stale: Option<Arc<Entry>>,
+pub(super) struct Cause {
+    pub(super) outcome: Outcome,
+    pub(super) stale: Option<Arc<Entry>>,
     /// The store is in memory: it is worth asking again once this request leads.
-    near: bool,
+    pub(super) near: bool,
     /// What is called stale is fresh still, and refreshed before its end.
-    ahead: bool,
+    pub(super) ahead: bool,
     /// The flights that had landed when the store was asked.
-    landed: landings::Landed,
+    pub(super) landed: landings::Landed,
 }
 
 impl<S, B, RB> Flow<S, B>
@@ -193,7 +193,13 @@ where
     }
 
     /// Joins a flight, or begins one that takes `body`.
-    fn board(&self, shared: bool, cause: &Cause, tried: &[u64], body: &mut Option<B>) -> Boarding<Fill<RB, S::Error>> {
+    pub(super) fn board(
+        &self,
+        shared: bool,
+        cause: &Cause,
+        tried: &[u64],
+        body: &mut Option<B>,
+    ) -> Boarding<Fill<RB, S::Error>> {
         self.core.flights.board(&self.key, shared, tried, cause.landed, |id, landed| {
             let Labels { category, tags } = lease::labels(&self.rule, self.parts.uri.path());
             let labels = Labels { category, tags: found_by(tags.clone(), cause.stale.as_deref()) };
@@ -331,16 +337,6 @@ where
         answer.with_entry(entry, &outcome)
     }
 
-    /// Refreshes a stored response behind the back of whoever is served it, stale or `ahead` of that. One at a time per key.
-    pub(super) fn refresh(&self, stale: &Arc<Entry>, ahead: bool) {
-        let outcome = because(Forward::Stale, Reason::StaleWhileRevalidate);
-        let landed = self.core.flights.landed(&self.key);
-        let cause = Cause { outcome, stale: Some(stale.clone()), near: false, ahead, landed };
-        if let Boarding::Lead(fill) = self.board(true, &cause, &[], &mut None) {
-            background::drain(&self.core, Reader::new(fill, true));
-        }
-    }
-
     /// An answer of larder's own.
     fn refuse(&self, status: StatusCode, error: &str, reason: Reason) -> Response<Body<RB, S::Error>> {
         self.core.stats.reason(reason);
@@ -361,18 +357,6 @@ where
     }
 }
 
-/// Whether a fresh response is to be refreshed, once, because it is near its end: not on behalf of a request that could not
-/// share what is fetched, nor where the last answer could not be stored.
-pub(super) fn wants_refresh(core: &Core, rule: &Rule, lookup: &Lookup, entry: &Entry, now: Timestamp) -> bool {
-    let ahead = rule.policy().refresh_ahead;
-    ahead != Portion::NONE
-        && policy::is_due(entry.meta(), ahead, now)
-        && !lookup.authorized
-        && lookup.client.is_empty()
-        && !core.uncacheable.contains(&entry.meta().key, now)
-        && entry.claim_refresh()
-}
-
 /// The tags by which a fetch is found: those of its route, and those of the response that it may freshen.
 pub(super) fn found_by(mut tags: Vec<Tag>, stale: Option<&Entry>) -> Vec<Tag> {
     let of_stale = stale.map_or(&[][..], |stale| &stale.meta().tags);
@@ -381,7 +365,7 @@ pub(super) fn found_by(mut tags: Vec<Tag>, stale: Option<&Entry>) -> Vec<Tag> {
     tags
 }
 
-fn because(forward: Forward, reason: Reason) -> Outcome {
+pub(super) fn because(forward: Forward, reason: Reason) -> Outcome {
     // `fwd=stale` says already that the response was stale.
     let detail = Some(reason).filter(|reason| *reason != Reason::Stale);
     Outcome { detail, ..Outcome::forwarded(forward) }

@@ -33,6 +33,7 @@ mod join;
 mod landings;
 mod late_tags;
 mod lease;
+mod refresh;
 mod respond;
 mod service;
 mod uncacheable;
