@@ -10,6 +10,7 @@ use http::{Method, Response, request};
 
 use super::ask::{self, Ask, Wanted};
 use super::handle::{Cache, Core};
+use super::keyed::ForwardedProto;
 use super::lease;
 use super::unshared::Unshared;
 use crate::entry::Entry;
@@ -140,7 +141,7 @@ fn examine<'t>(
 ) -> Result<(Wanted<'t>, Lookup, request::Parts), PutError> {
     let mut parts = request.clone();
     parts.method = Method::GET;
-    match ask::examine(core, table, &parts, true) {
+    match ask::examine(core, table, ForwardedProto::default(), &parts, true) {
         Ask::Lookup(wanted, lookup) => {
             ask::show_only_keyed(&mut parts, table, wanted.rule, &wanted.key);
             Ok((wanted, lookup, parts))

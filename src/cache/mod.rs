@@ -23,6 +23,7 @@ mod clear;
 #[cfg(feature = "memo")]
 mod computed;
 mod direct;
+pub mod explain;
 mod fetch;
 mod fill;
 mod flight;
@@ -30,6 +31,7 @@ mod flow;
 mod handle;
 mod head;
 mod join;
+mod keyed;
 mod landings;
 mod late_tags;
 mod lease;
@@ -39,10 +41,12 @@ mod service;
 mod uncacheable;
 mod unshared;
 mod warm;
+mod way;
 
 pub use body::Body;
 pub use direct::PutError;
 pub use handle::{Builder, Cache, OnStoreError};
+pub use keyed::ForwardedProto;
 pub use service::{CacheLayer, CacheService, ResponseFuture};
 pub use warm::Warmed;
 

@@ -13,7 +13,7 @@
 //! | how is it validated? | [`conditions`] | a few request fields |
 //! | what does the answer to that mean? | [`after`], [`on_failure`] | [`After`] |
 //! | what does the answer to a HEAD mean for a stored GET? | [`after_head`] | [`AfterHead`] |
-//! | is this answer stored, and how? | [`admit`], [`admit_body`] | [`Admission`] |
+//! | is this answer stored, and how? | [`admit`], [`foresee_body`], [`admit_body`] | [`Admission`] |
 //! | which variant is it? | [`selecting`], [`variant_id`] | a digest |
 //! | what else does the answer to a write name? | [`named_resources`], [`cleared_groups`] | paths, groups |
 //!
@@ -55,9 +55,9 @@ mod storable;
 mod validate;
 mod vary;
 
-pub use admit::{Admission, Times, admit, admit_body};
+pub use admit::{Admission, Foreseen, Lifetime, LifetimeSource, Times, admit, admit_body, foresee_body, lifetime_of};
 pub use client::ClientTerms;
-pub use fields::{is_stream, keyed_off_limits, strip_hop_by_hop, strip_nominated};
+pub use fields::{is_off_limits, is_stream, read_as, strip_hop_by_hop, strip_nominated};
 pub use freshen::{After, AfterHead, after, after_head, on_failure};
 pub use groups::cleared_groups;
 pub use location::{named_resources, resolved_path};

@@ -212,3 +212,13 @@ fn what_a_head_says_of_a_stored_get_rfc_9111_4_3_5() {
     assert!(matches!(head(&covered, 503, &[]), AfterHead::ServeStale(Reason::StaleIfError)));
     assert!(matches!(answered(Method::GET, &entry, 200, &same), After::Replace));
 }
+
+#[test]
+fn a_client_s_no_store_does_not_make_a_304_useless_rfc_9111_5_2_1_5() {
+    let entry = stored(&[("cache-control", "max-age=60"), ("etag", "\"1\"")]);
+    let client = ClientTerms { no_store: true, no_cache: true, ..ClientTerms::default() };
+    let lookup = Lookup { client, ..Lookup::default() };
+    let answer = response(304, &[("etag", "\"1\"")]);
+    let found = after(&request(Method::GET), &lookup, &entry, &answer, at(LATER), &Options::default());
+    assert!(matches!(found, After::Freshen(_)), "{found:?}");
+}
