@@ -129,7 +129,10 @@ where
     /// Fetches the answer, with others where it may be shared.
     async fn fetch(self, body: B, cause: Cause) -> Result<Response<Body<RB, S::Error>>, S::Error> {
         let mut shared = match (self.way(cause.stale.is_some()), cause.stale.clone()) {
-            (Way::Confirm, Some(stored)) => return self.confirm(body, cause.outcome, stored).await,
+            (Way::Confirm, Some(stored)) => {
+                let outcome = Outcome { detail: cause.outcome.detail.or(Some(Reason::Head)), ..cause.outcome };
+                return self.confirm(body, outcome, stored).await;
+            }
             (Way::Nowhere, _) => {
                 return Ok(self.refuse(StatusCode::GATEWAY_TIMEOUT, "not stored", Reason::OnlyIfCached));
             }

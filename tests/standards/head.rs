@@ -34,7 +34,7 @@ async fn a_head_is_sent_on_as_it_is_and_freshens_what_it_confirms() {
         of(SAME)
     });
     let answer = head(&rig).await;
-    answer.is("MISS", "").because("larder; fwd=stale");
+    answer.is("MISS", "").because("larder; fwd=stale; detail=head");
     assert_eq!((answer.says("x-new"), answer.says("content-length")), ("1", "3"));
     let hit = rig.after(10).get().await;
     hit.is("HIT", "old").because("larder; hit; ttl=50");
@@ -64,7 +64,7 @@ async fn a_head_that_is_no_200_leaves_what_is_stored() {
         rig.hand.answer_with(move |_| status(code));
         let answer = head(&rig).await;
         assert_eq!(answer.status, code);
-        answer.is("MISS", "").because("larder; fwd=stale");
+        answer.is("MISS", "").because("larder; fwd=stale; detail=head");
         rig.hand.answer_with(|_| status(304));
         rig.get().await.is("REVALIDATED", "old");
     }
