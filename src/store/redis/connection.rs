@@ -58,18 +58,26 @@ pub(super) fn options(limit: Duration, node: Option<Server>) -> Options {
     Options { timeout: Some(limit), fail_fast: true, max_attempts: Some(1), cluster_node: node, ..Options::default() }
 }
 
+/// How long a server may leave commands unanswered, however few they are.
+pub(super) fn silence(write_timeout: Duration) -> Duration {
+    write_timeout.max(Duration::from_secs(1)) * 2
+}
+
 /// The client's settings, as its measured traps demand.
 pub(super) fn builder(config: &RedisConfig) -> Result<Builder, RedisConfigError> {
     let mut policy = ReconnectPolicy::new_exponential(0, 20, 500, 2);
     policy.set_jitter(20);
     let (connect, write) = (config.connect_timeout, config.write_timeout);
-    let mut builder = Builder::from_config(config.client_config()?);
+    let client = config.client_config()?;
+    let clustered = client.server.is_clustered();
+    let mut builder = Builder::from_config(client);
     builder.set_policy(policy);
     builder.with_connection_config(|connection| {
         connection.connection_timeout = connect;
         connection.internal_command_timeout = connect;
         connection.max_command_attempts = 1;
-        connection.unresponsive.max_timeout = Some(write.max(Duration::from_secs(1)) * 2);
+        // Two timers more for every command. A node of a Cluster can hang by itself; of a lone server the link knows.
+        connection.unresponsive.max_timeout = clustered.then(|| silence(write));
         connection.unresponsive.interval = Duration::from_millis(200);
         connection.tcp = TcpConfig {
             // Without it small commands wait for one another (Nagle).

@@ -19,13 +19,14 @@ use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio::time::{Instant, sleep};
 
 use super::config::{RedisConfig, RedisConfigError};
-use super::connection::{Connection, builder, options};
+use super::connection::{Connection, builder, options, silence};
 use super::fault::Fault;
 use super::recovery::{self, Patience};
 use super::scripts::Script;
+use super::streak::{Length, Streak};
 
-/// Timeouts in a row after which the server counts as hung. A Cluster is not given up before as many commands found no
-/// connection: one that is redirected may find none for a moment.
+/// Timeouts in a row after which the server counts as hung; fewer are enough when they went on for [`silence`]. A Cluster
+/// is not given up before as many commands found no connection: one that is redirected may find none for a moment.
 const PATIENCE: u32 = 10;
 /// Commands in flight.
 const PERMITS: usize = 4096;
@@ -51,7 +52,7 @@ pub(super) enum State {
 pub(super) struct Link {
     lanes: Vec<Connection>,
     state: AtomicU8,
-    failures: AtomicU32,
+    failures: Streak,
     breaks: AtomicU32,
     permits: Semaphore,
     /// Why the server is not used.
@@ -77,7 +78,7 @@ impl Link {
         let link = Arc::new(Self {
             lanes: (0..lanes).map(|_| Connection::new(builder.clone())).collect::<Result<_, _>>()?,
             state: AtomicU8::new(State::Down as u8),
-            failures: AtomicU32::new(0),
+            failures: Streak::default(),
             breaks: AtomicU32::new(0),
             permits: Semaphore::new(PERMITS),
             why: Mutex::new("no answer".into()),
@@ -132,12 +133,17 @@ impl Link {
     }
 
     /// Sends what `work` makes of a client and waits for the answer.
-    pub(super) async fn call<T, W, F>(self: &Arc<Self>, lane: Lane, limit: Duration, work: W) -> Result<T, Fault>
+    pub(super) fn call<T, W, F>(
+        self: &Arc<Self>,
+        lane: Lane,
+        limit: Duration,
+        work: W,
+    ) -> impl Future<Output = Result<T, Fault>>
     where
         W: FnOnce(WithOptions<Client>) -> F,
         F: Future<Output = FredResult<T>>,
     {
-        self.call_node(lane, limit, None, work).await
+        self.call_node(lane, limit, None, work)
     }
 
     /// The same for one node of a Cluster.
@@ -161,7 +167,7 @@ impl Link {
         let client = self.client(lane).with_options(&options(limit, node));
         match work(client).await {
             Ok(answer) => {
-                self.failures.store(0, Ordering::Relaxed);
+                self.failures.end();
                 Ok(answer)
             }
             Err(error) => {
@@ -228,11 +234,14 @@ impl Link {
             Fault::Refused(_) => {}
             Fault::Down(why) if !self.clustered => self.fall(why, false),
             Fault::Timeout | Fault::Down(_) => {
-                if self.failures.fetch_add(1, Ordering::Relaxed) + 1 >= PATIENCE {
-                    match fault {
-                        Fault::Down(why) | Fault::Refused(why) => self.fall(why, false),
-                        Fault::Timeout => self.fall(&"it does not answer in time".into(), true),
+                let Length { failures, lasts } = self.failures.lengthen(Instant::now());
+                let silent = !self.clustered && lasts >= silence(self.write_timeout);
+                match fault {
+                    Fault::Down(why) if failures >= PATIENCE => self.fall(why, false),
+                    Fault::Timeout if failures >= PATIENCE || silent => {
+                        self.fall(&"it does not answer in time".into(), true);
                     }
+                    _ => {}
                 }
             }
         }
@@ -256,12 +265,12 @@ impl Link {
     /// How long the request for a lease may take. The read before it has just waited for a whole deadline when the last
     /// thing heard of the server is a timeout: no request should wait for two.
     pub(super) fn lease_timeout(&self) -> Duration {
-        if self.failures.load(Ordering::Relaxed) > 0 { self.read_timeout / 4 } else { self.read_timeout }
+        if self.failures.is_on() { self.read_timeout / 4 } else { self.read_timeout }
     }
 
     /// Has the link be in a state.
     pub(super) fn pass_to(&self, state: State) {
-        self.failures.store(0, Ordering::Relaxed);
+        self.failures.end();
         self.state.store(state as u8, Ordering::Release);
     }
 

@@ -41,6 +41,7 @@ mod recovery;
 mod scripts;
 mod sentinel;
 mod socket;
+mod streak;
 mod talk;
 mod tls;
 mod tracking;
@@ -248,8 +249,9 @@ impl Redis {
     /// Whether records may be read and written: nothing waits to be carried out, and no outage has just ended.
     async fn ready(self: &Arc<Self>) -> Result<(), StoreError> {
         if self.queue.len() > 0 {
-            // A request waits no longer than for a read; the task that drains the queue has all the time it needs.
-            let caught_up = tokio::time::timeout(self.link.read_timeout, self.catch_up());
+            // A request waits no longer than for a read; the task that drains the queue has all the time it needs. Boxed,
+            // since it is rare and large, and would make the future of every read as large.
+            let caught_up = tokio::time::timeout(self.link.read_timeout, Box::pin(self.catch_up()));
             caught_up.await.map_err(|_| StoreError::Unavailable("invalidations wait to be carried out".into()))??;
         }
         match self.link.state() {

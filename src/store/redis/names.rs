@@ -22,7 +22,7 @@ impl Names {
 
     /// Where the record of an index member lies.
     pub(super) fn member(&self, member: &str) -> String {
-        format!("{}{member}", self.prefix)
+        [self.prefix.as_str(), member].concat()
     }
 
     /// The member that a record's name stands for; `None` for what is not a record.

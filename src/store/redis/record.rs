@@ -26,7 +26,7 @@ impl Redis {
     /// Reads the root of a key.
     pub(super) async fn get(self: Arc<Self>, key: Key) -> Result<Found, StoreError> {
         self.ready().await?;
-        let Some(root) = self.field(&key, "r".into()).await? else { return Ok(Found::Absent) };
+        let Some(root) = self.field(&key, Bytes::from_static(b"r")).await? else { return Ok(Found::Absent) };
         let found = if root.starts_with(vary::MAGIC) {
             vary::decode(&root).map(Found::Varied)
         } else {
@@ -38,12 +38,12 @@ impl Redis {
     /// Reads a variant of a key.
     pub(super) async fn get_variant(self: Arc<Self>, key: Key, id: VariantId) -> Result<Found, StoreError> {
         self.ready().await?;
-        let Some(variant) = self.field(&key, format!("v:{}", hex(&id))).await? else { return Ok(Found::Absent) };
+        let Some(variant) = self.field(&key, format!("v:{}", hex(&id)).into()).await? else { return Ok(Found::Absent) };
         let found = wire::decode_for(variant, &key).map(|entry| Found::Entry(Arc::new(entry)));
         self.refuse_garbage(&key, found).await
     }
 
-    async fn field(self: &Arc<Self>, key: &Key, field: String) -> Result<Option<Bytes>, StoreError> {
+    async fn field(self: &Arc<Self>, key: &Key, field: Bytes) -> Result<Option<Bytes>, StoreError> {
         let name = self.names.record(key);
         let answer = self.link.call(Lane::Read, self.link.read_timeout, |client| async move {
             client.hget::<Value, _, _>(name, field).await
@@ -79,7 +79,9 @@ impl Redis {
     /// Removes what proved to be no entry. That it fails leaves it to the next reader.
     async fn discard(self: &Arc<Self>, key: &Key) {
         self.garbage.fetch_add(1, Ordering::Relaxed);
-        let _ = self.drop_record(&self.names.record(key), "", true, self.link.read_timeout).await;
+        let name = self.names.record(key);
+        // Boxed: it is rare, and would make the future of every read larger.
+        let _ = Box::pin(self.drop_record(&name, "", true, self.link.read_timeout)).await;
     }
 
     /// Says whether a record holds an entry, and deletes it when asked to.
