@@ -36,6 +36,14 @@ pub(super) enum Exchange {
     Upgrade,
 }
 
+/// The client at the other end of a connection.
+#[derive(Clone, Debug)]
+pub(super) struct Client {
+    address: IpAddr,
+    /// The address as the upstream is told it, written once for all requests of the connection.
+    shown: HeaderValue,
+}
+
 /// A request target that cannot be sent to an upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct BadTarget;
@@ -56,11 +64,19 @@ impl Rules {
     }
 }
 
+impl Client {
+    pub(super) fn new(address: IpAddr) -> Self {
+        let shown = HeaderValue::try_from(address.to_canonical().to_string());
+        // An address is written in digits, letters, dots and colons.
+        Self { address, shown: shown.unwrap_or(HeaderValue::from_static("unknown")) }
+    }
+}
+
 /// Turns a client's request into the one that the upstream gets.
 pub(super) fn request(
     parts: &mut request::Parts,
     has_body: bool,
-    client: Option<IpAddr>,
+    client: Option<&Client>,
     rules: &Rules,
 ) -> Result<Exchange, BadTarget> {
     let uri = target(&parts.uri, &rules.upstream)?;
@@ -179,24 +195,26 @@ fn host(uri: &Uri, headers: &mut HeaderMap, rules: &Rules) {
 }
 
 /// What a client says about where it comes from is believed only when a trusted proxy says it.
-fn forwarded(headers: &mut HeaderMap, client: Option<IpAddr>, rules: &Rules) {
-    if !client.is_some_and(|client| rules.trusts(client)) {
+fn forwarded(headers: &mut HeaderMap, client: Option<&Client>, rules: &Rules) {
+    if !client.is_some_and(|client| rules.trusts(client.address)) {
         headers.remove(&X_FORWARDED_FOR);
         headers.remove(&X_FORWARDED_PROTO);
     }
     drop_second_spellings(headers);
     if let Some(client) = client {
-        let mut list = Vec::new();
-        for line in headers.get_all(&X_FORWARDED_FOR) {
-            list.extend_from_slice(line.as_bytes());
-            list.extend_from_slice(b", ");
-        }
-        list.extend_from_slice(client.to_canonical().to_string().as_bytes());
-        if let Ok(list) = HeaderValue::from_maybe_shared(Bytes::from(list)) {
-            headers.insert(&X_FORWARDED_FOR, list);
-        }
+        headers.insert(&X_FORWARDED_FOR, behind(headers, client));
     }
     headers.entry(&X_FORWARDED_PROTO).or_insert(HeaderValue::from_static("http"));
+}
+
+/// The client, behind those that it names.
+fn behind(headers: &HeaderMap, client: &Client) -> HeaderValue {
+    let named: Vec<&[u8]> = headers.get_all(&X_FORWARDED_FOR).iter().map(HeaderValue::as_bytes).collect();
+    if named.is_empty() {
+        return client.shown.clone();
+    }
+    let list = [&named[..], &[client.shown.as_bytes()]].concat().join(&b", "[..]);
+    HeaderValue::from_maybe_shared(Bytes::from(list)).unwrap_or_else(|_| client.shown.clone())
 }
 
 /// `X_Forwarded_For` is `X-Forwarded-For` to a server that hands fields on as environment variables. No proxy writes it so.
@@ -247,7 +265,8 @@ mod tests {
 
     fn sent(request: http::request::Builder, has_body: bool, rules: &Rules) -> (request::Parts, Exchange) {
         let (mut parts, ()) = request.body(()).unwrap().into_parts();
-        let exchange = super::request(&mut parts, has_body, Some("192.0.2.1".parse().unwrap()), rules).unwrap();
+        let exchange =
+            super::request(&mut parts, has_body, Some(&Client::new("192.0.2.1".parse().unwrap())), rules).unwrap();
         (parts, exchange)
     }
 
@@ -335,7 +354,7 @@ mod tests {
     #[test]
     fn a_mapped_address_is_named_by_its_own_name() {
         let mut headers = HeaderMap::new();
-        forwarded(&mut headers, Some("::ffff:192.0.2.1".parse().unwrap()), &rules("http://up"));
+        forwarded(&mut headers, Some(&Client::new("::ffff:192.0.2.1".parse().unwrap())), &rules("http://up"));
         assert_eq!(headers[&X_FORWARDED_FOR], "192.0.2.1");
     }
 

@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -37,7 +36,7 @@ use crate::outcome::Reason;
 #[derive(Clone)]
 pub struct Proxy {
     inner: Arc<Inner>,
-    client: Option<IpAddr>,
+    client: Option<forward::Client>,
 }
 
 struct Inner {
@@ -90,7 +89,7 @@ impl Proxy {
     /// A clone for the requests of one client's connection.
     #[must_use]
     pub fn for_client(&self, ClientAddr(client): ClientAddr) -> Self {
-        Self { inner: Arc::clone(&self.inner), client: Some(client.ip()) }
+        Self { inner: Arc::clone(&self.inner), client: Some(forward::Client::new(client.ip())) }
     }
 
     /// Whether this client's `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
@@ -113,14 +112,14 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> ResponseFuture {
-        let (inner, client) = (Arc::clone(&self.inner), self.client);
+        let (inner, client) = (Arc::clone(&self.inner), self.client.clone());
         let request = request.map(Upload::new);
-        ResponseFuture(Box::pin(async move { inner.forward(request, client).await }))
+        ResponseFuture(Box::pin(async move { inner.forward(request, client.as_ref()).await }))
     }
 }
 
 impl Inner {
-    async fn forward(&self, request: Request<Upload>, client: Option<IpAddr>) -> Response<Body> {
+    async fn forward(&self, request: Request<Upload>, client: Option<&forward::Client>) -> Response<Body> {
         let (mut parts, body) = request.into_parts();
         let (upgrade, guard) = (parts.extensions.remove::<OnUpgrade>(), parts.extensions.remove::<Guard>());
         let exchange = match forward::request(&mut parts, !body.is_empty(), client, &self.rules) {
