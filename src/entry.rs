@@ -6,11 +6,11 @@
 mod head;
 
 use std::ops::RangeInclusive;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{HeaderMap, HeaderName};
@@ -27,7 +27,8 @@ pub struct Entry {
     meta: Meta,
     head: Head,
     body: Bytes,
-    prepared: ArcSwapOption<Prepared>,
+    /// Made with the first answer: most entries never give one.
+    prepared: OnceLock<ArcSwap<Prepared>>,
     refreshed: AtomicBool,
 }
 
@@ -140,13 +141,18 @@ impl Entry {
 
     /// An entry from parts that are flat already.
     pub fn from_parts(meta: Meta, head: Head, body: Bytes) -> Self {
-        Self { meta, head, body, prepared: ArcSwapOption::empty(), refreshed: AtomicBool::new(false) }
+        Self { meta, head, body, prepared: OnceLock::new(), refreshed: AtomicBool::new(false) }
     }
 
     /// The same entry, its body in a buffer of its exact size: a slice keeps everything alive that it was taken from.
     #[must_use]
     pub fn detached(self) -> Self {
         Self { body: Bytes::copy_from_slice(&self.body), ..self }
+    }
+
+    /// What policy knows of it, its header fields and its body.
+    pub fn into_parts(self) -> (Meta, HeaderMap, Bytes) {
+        (self.meta, self.head.into_fields(), self.body)
     }
 
     /// What policy knows of it.
@@ -162,15 +168,20 @@ impl Entry {
     /// The header fields of an answer: the stored ones as `finish` completes them. The second answer with one stamp keeps
     /// them for those that follow, so a popular entry completes them once or twice a second and others keep nothing.
     pub fn prepared(&self, stamp: Stamp, finish: impl FnOnce(&mut HeaderMap)) -> HeaderMap {
-        let known = self.prepared.load();
-        let again = match known.as_deref() {
+        let known = self.prepared.get().map(ArcSwap::load);
+        let again = match known.as_deref().map(Arc::as_ref) {
             Some(Prepared { stamp: known, fields: Some(fields) }) if *known == stamp => return fields.clone(),
             Some(Prepared { stamp: known, .. }) => *known == stamp,
             None => false,
         };
         let mut fields = self.headers().clone();
         finish(&mut fields);
-        self.prepared.store(Some(Arc::new(Prepared { stamp, fields: again.then(|| fields.clone()) })));
+        let prepared = Arc::new(Prepared { stamp, fields: again.then(|| fields.clone()) });
+        match self.prepared.get() {
+            Some(before) => before.store(prepared),
+            // Of two first answers at a time one is forgotten.
+            None => drop(self.prepared.set(ArcSwap::new(prepared))),
+        }
         fields
     }
 

@@ -24,6 +24,7 @@ use super::respond::{self, Reply as Answer, Signs};
 use super::service::{Looked, own};
 use super::way::{Circumstances, Way, way};
 use super::{ResponseBody, background};
+use crate::clock::Timestamp;
 use crate::entry::Entry;
 use crate::invalidation::Tag;
 use crate::key::Key;
@@ -76,27 +77,30 @@ where
         // Nothing is sent to a store that must be waited for before it is waited for.
         let landed = self.core.flights.landed(&self.key);
         let (outcome, stale) = match self.stock(looked).await {
-            Stock::Entry(entry) => match policy::reuse(&self.lookup, entry.meta(), self.core.clock.now()) {
-                Reuse::Serve => {
-                    if wants_refresh(&self.core, &self.rule, &self.lookup, &entry, self.core.clock.now()) {
-                        self.refresh(&entry, true);
+            Stock::Entry(entry) => {
+                let now = self.core.clock.now();
+                match policy::reuse(&self.lookup, entry.meta(), now) {
+                    Reuse::Serve => {
+                        if wants_refresh(&self.core, &self.rule, &self.lookup, &entry, now) {
+                            self.refresh(&entry, true);
+                        }
+                        return Ok(self.serve(entry, None, now));
                     }
-                    return Ok(self.serve(&entry, None));
-                }
-                Reuse::ServeStale(reason) => {
-                    // A client that takes what is stale of its own accord causes no request.
-                    if reason == Reason::StaleWhileRevalidate {
-                        self.refresh(&entry, false);
+                    Reuse::ServeStale(reason) => {
+                        // A client that takes what is stale of its own accord causes no request.
+                        if reason == Reason::StaleWhileRevalidate {
+                            self.refresh(&entry, false);
+                        }
+                        return Ok(self.serve(entry, Some(reason), now));
                     }
-                    return Ok(self.serve(&entry, Some(reason)));
+                    // RFC 9211 §2.2 tells a fresh response that this request cannot have from a stale one.
+                    Reuse::Validate(reason @ Reason::ClientCacheControl) => {
+                        (because(Forward::Request, reason), Some(entry))
+                    }
+                    Reuse::Validate(reason) => (because(Forward::Stale, reason), Some(entry)),
+                    Reuse::Fetch(reason) => (because(Forward::Bypass, reason), None),
                 }
-                // RFC 9211 §2.2 tells a fresh response that this request cannot have from a stale one.
-                Reuse::Validate(reason @ Reason::ClientCacheControl) => {
-                    (because(Forward::Request, reason), Some(entry))
-                }
-                Reuse::Validate(reason) => (because(Forward::Stale, reason), Some(entry)),
-                Reuse::Fetch(reason) => (because(Forward::Bypass, reason), None),
-            },
+            }
             Stock::Nothing(forward) => (Outcome::forwarded(forward), None),
             Stock::Failure(reason) if self.core.refuses_without_store() => {
                 return Ok(self.refuse(StatusCode::BAD_GATEWAY, "the shared store failed", reason));
@@ -233,7 +237,8 @@ where
                 let forward = how
                     .forward
                     .map(|how| if outcome.forward == Some(Forward::Request) { Forward::Request } else { how });
-                Ok(self.served(&entry, Outcome { forward, detail: how.detail.or(why), ..how }))
+                let outcome = Outcome { forward, detail: how.detail.or(why), ..how };
+                Ok(self.served(entry, outcome, self.core.clock.now()))
             }
             Landed::Mine(Ok(response), reason) => Ok(self.mine(response, reason, outcome)),
             Landed::Mine(Err(error), _) => {
@@ -299,14 +304,19 @@ where
     }
 
     /// A stored response, fresh or, for a reason, stale.
-    pub(super) fn serve(&self, entry: &Entry, stale: Option<Reason>) -> Response<Body<RB, S::Error>> {
-        let ttl = entry.meta().ttl_secs(self.core.clock.now());
-        self.served(entry, stale.map_or(Outcome::hit(ttl), |reason| Outcome::stale(ttl, reason)))
+    pub(super) fn serve(
+        &self,
+        entry: Arc<Entry>,
+        stale: Option<Reason>,
+        now: Timestamp,
+    ) -> Response<Body<RB, S::Error>> {
+        let ttl = entry.meta().ttl_secs(now);
+        self.served(entry, stale.map_or(Outcome::hit(ttl), |reason| Outcome::stale(ttl, reason)), now)
     }
 
-    pub(super) fn served(&self, entry: &Entry, outcome: Outcome) -> Response<Body<RB, S::Error>> {
-        self.count(&outcome);
-        let now = self.core.clock.now();
+    /// A stored response, as it turned out to answer.
+    pub(super) fn served(&self, entry: Arc<Entry>, outcome: Outcome, now: Timestamp) -> Response<Body<RB, S::Error>> {
+        self.count_at(&outcome, now);
         let answer = Answer {
             request: &self.parts.headers,
             head: self.parts.method == Method::HEAD,
@@ -315,7 +325,7 @@ where
             key: &self.key,
             now,
         };
-        answer.with_entry(entry, &outcome)
+        answer.with_own_entry(entry, &outcome)
     }
 
     /// An answer of larder's own.
@@ -328,12 +338,13 @@ where
     }
 
     pub(super) fn count(&self, outcome: &Outcome) {
+        self.count_at(outcome, self.core.clock.now());
+    }
+
+    fn count_at(&self, outcome: &Outcome, now: Timestamp) {
         match (outcome.forward, outcome.detail) {
             (Some(Forward::Bypass), Some(reason)) => self.core.stats.bypass(reason),
-            _ => {
-                let now = self.core.clock.now();
-                self.core.stats.lookup(&self.key, self.rule.category_name(), outcome, now);
-            }
+            _ => self.core.stats.lookup(&self.key, self.rule.category_name(), outcome, now),
         }
     }
 }

@@ -52,10 +52,10 @@ where
             drop(held);
             return self.alone(body, outcome).await;
         };
-        if policy::reuse(&self.lookup, stored.meta(), self.core.clock.now()) == Reuse::Serve {
-            return Ok(self.serve(&stored, None));
-        }
         let requested_at = self.core.clock.now();
+        if policy::reuse(&self.lookup, stored.meta(), requested_at) == Reuse::Serve {
+            return Ok(self.serve(stored, None, requested_at));
+        }
         let request = Request::from_parts(self.parts.as_ref().clone(), body);
         let answer = self.inner.clone().oneshot(request).await;
         let times = Times { requested_at, received_at: self.core.clock.now() };
@@ -74,7 +74,7 @@ where
                 return Ok(stale);
             }
         } else if let Some(reason) = self.judge(&parts, times, &stored, held) {
-            return Ok(self.serve(&stored, Some(reason)));
+            return Ok(self.serve(stored, Some(reason), times.received_at));
         }
         self.count(&outcome);
         Ok(own(Response::from_parts(parts, body), self.signs, outcome))
@@ -120,8 +120,8 @@ where
         }
     }
 
-    fn stale_on_failure(&self, stored: &Entry, times: Times) -> Option<Response<Body<RB, S::Error>>> {
+    fn stale_on_failure(&self, stored: &Arc<Entry>, times: Times) -> Option<Response<Body<RB, S::Error>>> {
         let reason = policy::on_failure(stored.meta(), times.received_at)?;
-        Some(self.serve(stored, Some(reason)))
+        Some(self.serve(Arc::clone(stored), Some(reason), times.received_at))
     }
 }

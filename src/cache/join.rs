@@ -64,9 +64,9 @@ where
                 Joined::Answer(self.share(reader, &shown, Outcome { collapsed: true, ..outcome }, false))
             }
             Some(Landed::Stored(entry, _)) if !self.selects(&entry) => Joined::OtherVariant,
-            Some(Landed::Stored(entry, how)) if how.forward.is_none() => Joined::Answer(self.served(&entry, how)),
+            Some(Landed::Stored(entry, how)) if how.forward.is_none() => Joined::Answer(self.served(entry, how, now)),
             Some(Landed::Stored(entry, how)) if self.is_reusable(&entry, now) => {
-                Joined::Answer(self.served(&entry, Outcome { collapsed: true, ..how }))
+                Joined::Answer(self.served(entry, Outcome { collapsed: true, ..how }, now))
             }
             Some(Landed::Shared(_) | Landed::Stored(..)) => Joined::Released(Reason::LeaderUncacheable),
             Some(Landed::Mine(_, reason) | Landed::Released(reason)) => Joined::Released(released(reason)),

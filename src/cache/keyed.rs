@@ -22,6 +22,10 @@ pub enum ForwardedProto {
 
 impl ForwardedProto {
     fn is_keyed(self, headers: &HeaderMap) -> bool {
+        // Nearly every request is so, and is not searched for the field.
+        if self == Self::Replaced {
+            return false;
+        }
         let mut lines = headers.get_all(&X_FORWARDED_PROTO).iter();
         match (self, lines.next(), lines.next()) {
             (Self::Replaced, _, _) | (_, None, _) => false,

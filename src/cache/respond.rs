@@ -1,5 +1,7 @@
 //! Answers from what is stored, and the header fields that say what the cache did.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::header::{
     ACCEPT_RANGES, AGE, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
@@ -10,7 +12,7 @@ use http_body::Body as _;
 use super::ResponseBody;
 use super::body::Body;
 use crate::clock::Timestamp;
-use crate::entry::{Entry, Stamp};
+use crate::entry::{Entry, Meta, Stamp};
 use crate::key::Key;
 use crate::outcome::{Outcome, Reason};
 use crate::policy::{self, Precondition, RangeAnswer};
@@ -64,14 +66,14 @@ impl Reply<'_> {
         outcome: &Outcome,
     ) -> Response<Body<RB, E>> {
         let meta = entry.meta();
-        if self.plain && !self.head && outcome.is_hit() {
+        if self.is_plain_hit(outcome) {
             return self.prepared(entry, outcome);
         }
         let mut answer = match policy::precondition(self.request, meta.status, entry.headers()) {
             Precondition::NotModified => not_modified(entry.headers()),
             Precondition::Send => self.part(entry).unwrap_or_else(|| whole(entry)),
         };
-        self.sign(entry, outcome, answer.headers_mut());
+        self.sign(meta, outcome, answer.headers_mut());
         if self.head {
             let length = answer.body().size_hint().exact().unwrap_or_default();
             if answer.status() != StatusCode::NOT_MODIFIED {
@@ -82,8 +84,35 @@ impl Reply<'_> {
         answer
     }
 
-    fn sign(&self, entry: &Entry, outcome: &Outcome, headers: &mut HeaderMap) {
-        headers.insert(AGE, HeaderValue::from(entry.meta().age(self.now).as_secs()));
+    /// The same. A stored response that nobody else has, as it was read for this request alone, gives its fields away
+    /// instead of a copy of them.
+    pub(super) fn with_own_entry<RB: ResponseBody, E: Send + 'static>(
+        &self,
+        entry: Arc<Entry>,
+        outcome: &Outcome,
+    ) -> Response<Body<RB, E>> {
+        if !self.is_plain_hit(outcome) {
+            return self.with_entry(&entry, outcome);
+        }
+        match Arc::try_unwrap(entry) {
+            Ok(entry) => {
+                let (meta, headers, body) = entry.into_parts();
+                let mut answer = Response::new(Body::whole(body));
+                *answer.status_mut() = meta.status;
+                *answer.headers_mut() = headers;
+                self.sign(&meta, outcome, answer.headers_mut());
+                answer
+            }
+            Err(shared) => self.prepared(&shared, outcome),
+        }
+    }
+
+    fn is_plain_hit(&self, outcome: &Outcome) -> bool {
+        self.plain && !self.head && outcome.is_hit()
+    }
+
+    fn sign(&self, meta: &Meta, outcome: &Outcome, headers: &mut HeaderMap) {
+        headers.insert(AGE, HeaderValue::from(meta.age(self.now).as_secs()));
         self.signs.write(headers, outcome, Some(self.key));
     }
 
@@ -93,7 +122,7 @@ impl Reply<'_> {
         let stamp = Stamp { age: entry.meta().age(self.now).as_secs(), ttl: outcome.ttl, signs: self.signs.bits() };
         let mut answer = Response::new(Body::whole(entry.body().clone()));
         *answer.status_mut() = entry.meta().status;
-        *answer.headers_mut() = entry.prepared(stamp, |headers| self.sign(entry, outcome, headers));
+        *answer.headers_mut() = entry.prepared(stamp, |headers| self.sign(entry.meta(), outcome, headers));
         answer
     }
 

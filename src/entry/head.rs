@@ -58,6 +58,11 @@ impl Head {
         self.fields.get_or_init(|| parse(&self.flat).unwrap_or_default())
     }
 
+    /// The fields, with room for those that an answer adds.
+    pub(super) fn into_fields(self) -> HeaderMap {
+        self.fields.into_inner().unwrap_or_else(|| parse(&self.flat).unwrap_or_default())
+    }
+
     /// How many fields there are.
     pub(super) fn count(&self) -> usize {
         Walk { rest: &self.flat, at: 0 }.count()

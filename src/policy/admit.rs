@@ -1,5 +1,6 @@
 //! Whether an answer may be stored, and how (RFC 9111 §3).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{
@@ -133,7 +134,7 @@ fn judge(
     let mut storable = answer.times_of(options)?;
     storable.selecting = vary::selecting(&vary, &request.headers);
     storable.vary = vary;
-    storable.headers = stored_headers(headers, &answer.directives, times, options.set_cookie);
+    storable.headers = Arc::new(stored_headers(headers, &answer.directives, times, options.set_cookie));
     Ok(storable)
 }
 
@@ -237,7 +238,7 @@ impl Answer<'_> {
             vary: Vec::new(),
             selecting: Vec::new(),
             groups: groups::groups(&self.head.headers),
-            headers: HeaderMap::new(),
+            headers: Arc::default(),
         })
     }
 

@@ -3,22 +3,10 @@
 use http::header::{
     ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
     CONTENT_TYPE, COOKIE, DATE, ETAG, EXPIRES, FORWARDED, HOST, HeaderMap, HeaderName, LAST_MODIFIED, ORIGIN, PRAGMA,
-    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRANSFER_ENCODING, UPGRADE, VARY, VIA,
+    SET_COOKIE, VARY, VIA,
 };
 
-/// Fields that belong to one connection (RFC 9110 §7.6.1, §11.7) whether or not `Connection` names them.
-static HOP_BY_HOP: [HeaderName; 10] = [
-    CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    HeaderName::from_static("proxy-authentication-info"),
-    HeaderName::from_static("http2-settings"),
-    PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION,
-    TE,
-    TRANSFER_ENCODING,
-    UPGRADE,
-];
+static X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// Fields that `Connection` cannot take away: they are meant for every recipient, and a client that could remove
 /// them would choose what the upstream, or the cache, gets to see.
@@ -83,15 +71,31 @@ static OFF_LIMITS: [&str; 28] = [
 /// Removes the fields of one connection, and those that `Connection` names (RFC 9110 §7.6.1).
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
     strip_nominated(headers);
-    remove_all(headers, &HOP_BY_HOP);
+    remove_all(headers, is_hop_by_hop);
 }
 
-/// Removes fields. Where none of them is there, as nearly always, it costs one pass over the names that are.
-pub fn remove_all(headers: &mut HeaderMap, names: &[HeaderName]) {
-    if headers.keys().any(|name| names.contains(name)) {
-        for name in names {
-            headers.remove(name);
-        }
+/// Whether a field belongs to one connection (RFC 9110 §7.6.1, §11.7), whether or not `Connection` names it.
+pub(super) fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "http2-settings"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authentication-info"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
+
+/// Removes the fields of such names. Where there is none, as nearly always, it costs one pass over the names.
+pub fn remove_all(headers: &mut HeaderMap, goes: impl Fn(&HeaderName) -> bool) {
+    let names: Vec<HeaderName> = headers.keys().filter(|name| goes(name)).cloned().collect();
+    for name in names {
+        headers.remove(name);
     }
 }
 
@@ -113,7 +117,7 @@ pub fn is_stream(response: &HeaderMap) -> bool {
     let grpc = media_type.get(..16).is_some_and(|head| head.eq_ignore_ascii_case(b"application/grpc"));
     grpc || media_type.eq_ignore_ascii_case(b"text/event-stream")
         || media_type.eq_ignore_ascii_case(b"multipart/x-mixed-replace")
-        || response.get("x-accel-buffering").is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"no"))
+        || response.get(&X_ACCEL_BUFFERING).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"no"))
 }
 
 /// Whether upstreams build answers from this request field although no key covers it: it tells them another name,
@@ -138,7 +142,7 @@ fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
     let lines = headers.get_all(CONNECTION).iter();
     let options = lines.flat_map(|line| line.as_bytes().split(|&b| b == b','));
     let names = options.filter_map(|option| HeaderName::from_bytes(option.trim_ascii()).ok());
-    let kept = |name: &HeaderName| END_TO_END.contains(name) || HOP_BY_HOP.contains(name);
+    let kept = |name: &HeaderName| END_TO_END.contains(name) || is_hop_by_hop(name);
     names.filter(|name| !kept(name) && !name.as_str().starts_with("x-forwarded-")).collect()
 }
 

@@ -41,8 +41,8 @@ pub struct Storable {
     pub selecting: Vec<(HeaderName, Option<String>)>,
     /// The cache groups that it belongs to (RFC 9875).
     pub groups: Vec<String>,
-    /// The fields that are stored.
-    pub headers: HeaderMap,
+    /// The fields that are stored. Shared: whoever waits for the body is shown the same.
+    pub headers: Arc<HeaderMap>,
 }
 
 impl Storable {
@@ -93,13 +93,13 @@ pub(super) fn stored_headers(
     set_cookie: SetCookie,
 ) -> HeaderMap {
     let mut headers = response.clone();
-    fields::strip_hop_by_hop(&mut headers);
-    for name in [AGE, CONTENT_LENGTH, TRAILER].iter().chain(directives.withheld()) {
-        headers.remove(name);
-    }
-    if set_cookie == SetCookie::Strip {
-        headers.remove(SET_COOKIE);
-    }
+    fields::strip_nominated(&mut headers);
+    fields::remove_all(&mut headers, |name| {
+        fields::is_hop_by_hop(name)
+            || [AGE, CONTENT_LENGTH, TRAILER].contains(name)
+            || (set_cookie == SetCookie::Strip && *name == SET_COOKIE)
+            || directives.withheld().any(|withheld| withheld == name)
+    });
     if !headers.contains_key(DATE) {
         headers.insert(DATE, HttpDate::of(times.received_at).to_value());
     }

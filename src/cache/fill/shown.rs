@@ -1,5 +1,6 @@
 //! The head of a fetched response, as those who share it see it.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::header::{AGE, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
@@ -15,15 +16,14 @@ pub(in crate::cache) struct Shown {
     pub(in crate::cache) status: StatusCode,
     pub(in crate::cache) version: Version,
     /// The fields that everybody may have.
-    pub(in crate::cache) shared: HeaderMap,
+    pub(in crate::cache) shared: Arc<HeaderMap>,
     pub(in crate::cache) content_length: Option<u64>,
     /// Why the response is not being stored, if that is known.
     pub(in crate::cache) unstored: Option<Reason>,
     /// Whether nothing but the end of its body can keep it out of the store.
     sure: bool,
-    /// What the upstream sent, for the request that caused the fetch.
-    original: HeaderMap,
-    extensions: Extensions,
+    /// What the upstream sent, for the request that caused the fetch, which takes it.
+    original: Mutex<Option<(HeaderMap, Extensions)>>,
     vary: Vec<HeaderName>,
     selecting: Vec<(HeaderName, Option<String>)>,
     received_at: Timestamp,
@@ -45,12 +45,11 @@ impl Shown {
         Self {
             status: head.status,
             version: head.version,
-            shared: storable.headers.clone(),
+            shared: Arc::clone(&storable.headers),
             content_length,
             unstored,
             sure: unstored.is_none() && foreseen == Foreseen::Stored,
-            original: head.headers,
-            extensions: head.extensions,
+            original: Mutex::new(Some((head.headers, head.extensions))),
             vary: storable.vary.clone(),
             selecting: storable.selecting.clone(),
             received_at: storable.received_at,
@@ -77,14 +76,15 @@ impl Shown {
         self.reusable_to.is_some_and(|end| end > self.age(now))
     }
 
-    /// What the request that caused the fetch gets: the upstream's own fields and extensions.
+    /// What the request that caused the fetch gets: the upstream's own fields and extensions, once.
     pub(in crate::cache) fn for_leader(&self) -> (HeaderMap, Extensions) {
-        (self.original.clone(), self.extensions.clone())
+        let original = self.original.lock().unwrap_or_else(PoisonError::into_inner).take();
+        original.unwrap_or_else(|| (self.shared.as_ref().clone(), Extensions::new()))
     }
 
     /// The fields for everybody else. Their answer was not made for them, so it has an age (RFC 9111 §5.1).
     pub(in crate::cache) fn for_follower(&self, now: Timestamp) -> HeaderMap {
-        let mut fields = self.shared.clone();
+        let mut fields = self.shared.as_ref().clone();
         fields.insert(AGE, HeaderValue::from(self.age(now).as_secs()));
         if let Some(length) = self.content_length {
             fields.insert(CONTENT_LENGTH, HeaderValue::from(length));
