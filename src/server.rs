@@ -20,7 +20,6 @@ mod admin;
 mod bind;
 mod reload;
 mod start;
-mod upload;
 
 use std::time::Duration;
 

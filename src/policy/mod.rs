@@ -53,7 +53,7 @@ mod vary;
 
 pub use admit::{Admission, Times, admit, admit_body};
 pub use client::ClientTerms;
-pub use fields::{is_stream, keyed_off_limits, strip_hop_by_hop, strip_nominated};
+pub use fields::{is_stream, keyed_off_limits, remove_all, strip_hop_by_hop, strip_nominated};
 pub use freshen::{After, after, on_failure};
 pub use location::{named_resources, resolved_path};
 pub use options::{ClientCacheControl, Options, OriginHeaders, SetCookie, StoreIf, StoreStatus, VaryOn};

@@ -180,7 +180,7 @@ fn forwarded(headers: &mut HeaderMap, client: Option<IpAddr>, trusted: &[Network
 }
 
 /// The protocol is the one of the message as it was received (RFC 9110 §7.6.3).
-fn via(received: Version) -> HeaderValue {
+pub(super) fn via(received: Version) -> HeaderValue {
     HeaderValue::from_static(match received {
         Version::HTTP_10 => "1.0 larder",
         Version::HTTP_2 => "2 larder",

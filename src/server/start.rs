@@ -13,8 +13,6 @@ use crate::proxy::{
 };
 use crate::store::{MemoryStore, NearConfig, RedisConfig, RedisConfigError, RedisStore, Store, TieredStore};
 
-use super::upload::Uploads;
-
 /// An admin listener that others can reach needs a token of at least this many characters.
 const MIN_TOKEN: usize = 16;
 
@@ -150,9 +148,9 @@ pub(super) fn stack(config: &Config, cache: &Cache) -> Result<Stack, StartError>
 
 impl Stack {
     /// What the requests of one connection go through.
-    pub(super) fn connect(&self, client: ClientAddr) -> Edge<Uploads<CacheService<Proxy>>> {
+    pub(super) fn connect(&self, client: ClientAddr) -> Edge<CacheService<Proxy>> {
         let cached = self.cache.layer(self.proxy.for_client(client));
-        Edge::new(Uploads::new(cached), Arc::clone(&self.rules))
+        Edge::new(cached, Arc::clone(&self.rules))
     }
 }
 

@@ -5,7 +5,7 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use larder::proxy::{Edge, EdgeRules, Limits, Proxy, ProxyConfig, serve};
+use larder::proxy::{ClientBody, Edge, EdgeRules, Limits, Proxy, ProxyConfig, serve};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::front::Front;
@@ -71,7 +71,7 @@ async fn a_broken_body_breaks_the_stream() {
 async fn an_upstream_that_speaks_http2_is_spoken_to_in_it() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let echo = tower::service_fn(|request: Request<hyper::body::Incoming>| async move {
+    let echo = tower::service_fn(|request: Request<ClientBody>| async move {
         let said = format!("{:?} {} {:?}", request.version(), request.uri(), request.headers().get("te"));
         Ok::<_, std::convert::Infallible>(Response::new(Full::new(Bytes::from(said))))
     });

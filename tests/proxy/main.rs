@@ -14,6 +14,7 @@ mod faults;
 mod forwarding;
 mod front;
 mod http2;
+mod interim;
 mod retry;
 mod serving;
 mod smuggling;
