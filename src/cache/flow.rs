@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::pin::pin;
 use std::sync::Arc;
 
-use http::header::{CONTENT_LENGTH, IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE};
+use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE};
 use http::{Method, Request, Response, StatusCode, request};
 use http_body::Body as HttpBody;
 use tokio::time::Sleep;
@@ -13,18 +13,18 @@ use tower_service::Service;
 
 use super::body::Body;
 use super::fetch::Errand;
-use super::fill::{Fill, Landed, Reader, Shown};
+use super::fill::{Fill, Landed, Reader};
 use super::flight::{Base, Boarding};
 use super::handle::{Core, OnStoreError};
 use super::join::Joined;
 use super::landings;
-use super::respond::{self, Reply as Answer, Signs};
+use super::respond::{self, Signs};
 use super::service::{Looked, own};
 use super::{ResponseBody, background};
 use crate::entry::Entry;
 use crate::key::Key;
 use crate::outcome::{Forward, Outcome, Reason};
-use crate::policy::{self, Lookup, Precondition, Reuse};
+use crate::policy::{self, Lookup, Reuse};
 use crate::route::{Coalesce, Rule};
 use crate::store::{Found, Labels, Reply, StoreError};
 
@@ -118,7 +118,7 @@ where
         }
         let passed = match () {
             () if self.lookup.head => Some(Reason::Head),
-            () if self.parts.headers.contains_key(RANGE) && cause.stale.is_none() => Some(Reason::Range),
+            () if self.wants_part() && cause.stale.is_none() && !self.fills_for_part() => Some(Reason::Range),
             () => None,
         };
         if let Some(reason) = passed {
@@ -169,6 +169,15 @@ where
         self.core.uncacheable.contains(&self.key, self.core.clock.now())
     }
 
+    fn wants_part(&self) -> bool {
+        self.parts.headers.contains_key(RANGE)
+    }
+
+    /// Whether the whole is fetched for the sake of a part.
+    fn fills_for_part(&self) -> bool {
+        self.rule.policy().range_fill && !self.lookup.authorized && !self.is_uncacheable()
+    }
+
     fn is_conditional(&self) -> bool {
         self.parts.headers.contains_key(IF_NONE_MATCH) || self.parts.headers.contains_key(IF_MODIFIED_SINCE)
     }
@@ -210,7 +219,7 @@ where
 
     /// Leads a flight.
     async fn lead(
-        &self,
+        self,
         mut reader: Reader<RB, S::Error>,
         outcome: Outcome,
     ) -> Result<Response<Body<RB, S::Error>>, S::Error> {
@@ -223,6 +232,10 @@ where
             Landed::Stored(entry, how) => {
                 let why = outcome.detail.filter(|_| how.forward.is_some());
                 Ok(self.served(&entry, Outcome { detail: how.detail.or(why), ..how }))
+            }
+            Landed::Mine(Ok(whole), reason) if self.wants_part() && whole.status() == StatusCode::OK => {
+                drop(whole);
+                self.alone(B::default(), Outcome { detail: Some(reason), ..outcome }).await
             }
             Landed::Mine(Ok(response), reason) => Ok(self.mine(response, reason, outcome)),
             Landed::Mine(Err(error), _) => {
@@ -253,60 +266,6 @@ where
         Ok(own(response, self.signs, outcome))
     }
 
-    /// A response that is read as it arrives.
-    pub(super) fn share(
-        &self,
-        reader: Reader<RB, S::Error>,
-        shown: &Shown,
-        outcome: Outcome,
-        leads: bool,
-    ) -> Response<Body<RB, S::Error>> {
-        self.count(&outcome);
-        let mut answer = match policy::precondition(&self.parts.headers, shown.status, &shown.shared) {
-            Precondition::NotModified => {
-                // The client needs only the head, but what was fetched for it is worth keeping.
-                background::drain(&self.core, reader);
-                respond::not_modified(&shown.shared)
-            }
-            Precondition::Send => {
-                let mut answer = Response::new(Body::shared(reader, shown.content_length));
-                *answer.status_mut() = shown.status;
-                *answer.version_mut() = shown.version;
-                if leads {
-                    (*answer.headers_mut(), *answer.extensions_mut()) = shown.for_leader();
-                } else {
-                    *answer.headers_mut() = shown.for_follower(self.core.clock.now());
-                }
-                answer
-            }
-        };
-        if answer.status() == StatusCode::NOT_MODIFIED {
-            answer.headers_mut().remove(CONTENT_LENGTH);
-        }
-        self.signs.write(answer.headers_mut(), &outcome, Some(&self.key));
-        answer
-    }
-
-    /// A stored response, fresh or, for a reason, stale.
-    fn serve(&self, entry: &Entry, stale: Option<Reason>) -> Response<Body<RB, S::Error>> {
-        let ttl = entry.meta().ttl_secs(self.core.clock.now());
-        self.served(entry, stale.map_or(Outcome::hit(ttl), |reason| Outcome::stale(ttl, reason)))
-    }
-
-    pub(super) fn served(&self, entry: &Entry, outcome: Outcome) -> Response<Body<RB, S::Error>> {
-        self.count(&outcome);
-        let now = self.core.clock.now();
-        let answer = Answer {
-            request: &self.parts.headers,
-            head: self.parts.method == Method::HEAD,
-            plain: self.lookup.plain,
-            signs: self.signs,
-            key: &self.key,
-            now,
-        };
-        answer.with_entry(entry, &outcome)
-    }
-
     /// Refreshes a stored response behind the back of whoever is served it stale. One at a time per key.
     fn refresh(&self, stale: &Arc<Entry>) {
         let outcome = because(Forward::Stale, Reason::StaleWhileRevalidate);
@@ -326,7 +285,7 @@ where
         answer
     }
 
-    fn count(&self, outcome: &Outcome) {
+    pub(super) fn count(&self, outcome: &Outcome) {
         match (outcome.forward, outcome.detail) {
             (Some(Forward::Bypass), Some(reason)) => self.core.stats.bypass(reason),
             _ => {

@@ -20,6 +20,7 @@ mod ask;
 mod background;
 mod body;
 mod clear;
+mod deliver;
 mod fetch;
 mod fill;
 mod flight;

@@ -26,6 +26,7 @@ pub(super) struct RuleDraft {
     pub(super) client_cache_control: Option<ClientCacheControl>,
     pub(super) set_cookie: Option<SetCookie>,
     pub(super) max_body: Option<u64>,
+    pub(super) range_fill: Option<bool>,
     pub(super) coalesce: Option<Coalesce>,
     pub(super) coalesce_wait: Option<Duration>,
     pub(super) bypass_param: Option<String>,
@@ -77,6 +78,7 @@ pub(super) const SHARED: &[Field<RuleDraft>] = &[
         rule.set_cookie = r.scalar(node, |text| scalar::word(text, &words));
     }),
     Field::new("max_body", "max_body: 8MiB", |rule, r, node| rule.max_body = r.scalar(node, scalar::size)),
+    Field::new("range_fill", "range_fill: true", |rule, r, node| rule.range_fill = r.scalar(node, scalar::boolean)),
     Field::new("coalesce", "coalesce: node", |rule, r, node| {
         let words = [("node", Coalesce::Node), ("off", Coalesce::Off)];
         rule.coalesce = r.scalar(node, |text| scalar::word(text, &words));

@@ -34,6 +34,9 @@ pub struct Options {
     pub bypass_cookies: Vec<String>,
     /// What a body must be to be stored.
     pub store_if: StoreIf,
+    /// Whether a request for a part of what is not stored fetches the whole of it, to be stored, and is answered from
+    /// that. It is passed on.
+    pub range_fill: bool,
 }
 
 /// Which statuses are stored.
@@ -113,6 +116,7 @@ impl Default for Options {
             vary_on: VaryOn::default(),
             bypass_cookies: Vec::new(),
             store_if: StoreIf::default(),
+            range_fill: false,
         }
     }
 }

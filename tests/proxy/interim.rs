@@ -1,13 +1,6 @@
 //! Interim responses reach the client before the answer, in order, and nobody else.
 
-use larder::cache::Cache;
-use larder::proxy::{Edge, EdgeRules, Limits, Proxy, ProxyConfig, serve};
-use larder::route::{Rule, Table};
-use larder::store::MemoryStore;
-use tokio::net::TcpListener;
-use tower::Layer as _;
-
-use crate::front::Front;
+use crate::front::{Front, caching};
 use crate::origin::Origin;
 use crate::wire::Wire;
 
@@ -177,23 +170,10 @@ async fn an_upstream_that_breaks_off_after_them_is_a_502() {
     assert!(client.head().await.starts_with("HTTP/1.1 502 "));
 }
 
-/// A caching proxy before an origin.
-async fn caching(origin: &Origin) -> std::net::SocketAddr {
-    let rule = Rule::new("/a").unwrap().ttl(std::time::Duration::from_secs(60));
-    let cache = Cache::builder(Table::builder().route(rule).build().unwrap(), MemoryStore::new(1 << 20)).build();
-    let proxy = Proxy::new(ProxyConfig::new(origin.url().parse().unwrap()).unwrap());
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let connect = move |client| Edge::new(cache.layer().layer(proxy.for_client(client)), EdgeRules::default());
-    tokio::spawn(serve(vec![listener], connect, Limits::default(), std::future::pending()));
-    address
-}
-
 #[tokio::test]
 async fn they_are_not_stored_and_not_repeated() {
     let origin = Origin::start().await;
-    let address = caching(&origin).await;
-    let mut client = Wire::connect(address).await;
+    let mut client = caching(&origin, |_| {}).await.client().await;
     client.send(GET).await;
     let mut upstream = origin.accept().await;
     upstream.head().await;
@@ -212,12 +192,12 @@ async fn they_are_not_stored_and_not_repeated() {
 #[tokio::test]
 async fn who_joins_a_fetch_gets_the_answer_alone() {
     let origin = Origin::start().await;
-    let address = caching(&origin).await;
-    let mut leader = Wire::connect(address).await;
+    let front = caching(&origin, |_| {}).await;
+    let mut leader = front.client().await;
     leader.send(GET).await;
     let mut upstream = origin.accept().await;
     upstream.head().await;
-    let mut follower = Wire::connect(address).await;
+    let mut follower = front.client().await;
     follower.send(GET).await;
     upstream.send(HINTS).await;
     assert_eq!(leader.head().await, PASSED);
