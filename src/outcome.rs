@@ -20,6 +20,8 @@ pub enum Reason {
     Cookie,
     /// A GET with a body.
     RequestBody,
+    /// A QUERY whose content cannot be part of the key.
+    QueryContent,
     /// The request asks for another protocol on this connection.
     Upgrade,
     /// The request has a precondition that only the upstream can judge (`If-Match`, `If-Unmodified-Since`).
@@ -135,6 +137,9 @@ impl Reason {
             Self::Authorization => ("authorization", "The request carries credentials that the route does not key on."),
             Self::Cookie => ("cookie", "The request carries a cookie named in bypass.if_cookie."),
             Self::RequestBody => ("request-body", "A GET with a body is never answered from the cache."),
+            Self::QueryContent => {
+                ("query-content", "The content of the QUERY is larger than query_method, or its length is not known.")
+            }
             Self::Upgrade => ("upgrade", "The request asks for another protocol on its connection."),
             Self::Precondition => ("precondition", "Only the upstream can judge If-Match and If-Unmodified-Since."),
             Self::Range => ("range", "The request asks for a part of a response that is not stored."),

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use http::header::{COOKIE, HOST, HeaderMap, HeaderName};
+use http::header::{CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE, COOKIE, HOST, HeaderMap, HeaderName};
 use http::uri::{Authority, PathAndQuery};
 use http::{Method, Uri, request};
 
@@ -27,6 +27,8 @@ pub(super) enum Ask<'t> {
     Bypass(Wanted<'t>, Reason),
     /// To change something.
     Write,
+    /// An answer to what its content asks, which may have so many bytes.
+    Content(u64),
     /// An answer.
     Lookup(Wanted<'t>, Lookup),
     /// Nothing that can be answered: 400.
@@ -44,6 +46,21 @@ pub(super) fn examine<'t>(core: &Core, table: &'t Table, parts: &request::Parts,
     if parts.method != Method::GET && parts.method != Method::HEAD {
         return examine_other(table, parts);
     }
+    examine_read(core, table, parts, body_is_empty, None)
+}
+
+/// Reads a QUERY whose content is known.
+pub(super) fn examine_query<'t>(core: &Core, table: &'t Table, parts: &request::Parts, content: &[u8]) -> Ask<'t> {
+    examine_read(core, table, parts, false, Some(content))
+}
+
+fn examine_read<'t>(
+    core: &Core,
+    table: &'t Table,
+    parts: &request::Parts,
+    body_is_empty: bool,
+    content: Option<&[u8]>,
+) -> Ask<'t> {
     if !table.is_enabled() {
         return Ask::Pass(Some(Reason::Disabled));
     }
@@ -65,7 +82,7 @@ pub(super) fn examine<'t>(core: &Core, table: &'t Table, parts: &request::Parts,
             None => return Ask::Pass(Some(Reason::NoHost)),
         },
     };
-    let fields = digest(&rule.policy().vary_on, &parts.headers);
+    let fields = digest(&rule.policy().vary_on, &parts.headers, content);
     let wanted = Wanted { rule, key: Key::new(host.as_deref(), path, query.query.as_deref(), fields.as_ref()) };
     if query.bypass.is_some_and(is_yes) && may_bypass(core, bypass.allow, &parts.headers) {
         return Ask::Bypass(wanted, Reason::NoCacheParam);
@@ -79,10 +96,15 @@ pub(super) fn examine<'t>(core: &Core, table: &'t Table, parts: &request::Parts,
 /// A method other than GET and HEAD. A write must name its path as plainly as a read: what it clears is found by it, also
 /// where the upstream would resolve the path to that of a cached route.
 fn examine_other<'t>(table: &Table, parts: &request::Parts) -> Ask<'t> {
-    if parts.method.is_safe() {
-        return Ask::Pass(None);
-    }
     let path = parts.uri.path();
+    if parts.method.is_safe() {
+        return match table.routing(path) {
+            Routing::Rule(rule) if parts.method == Method::QUERY && rule.is_cached() && table.is_enabled() => {
+                rule.policy().query_method.map_or(Ask::Pass(None), Ask::Content)
+            }
+            _ => Ask::Pass(None),
+        };
+    }
     match check_path(path) {
         Err(error) if table.is_enabled() && (table.caches(path) || table.caches(&policy::resolved_path(path))) => {
             Ask::Refuse(error)
@@ -152,19 +174,30 @@ pub(super) fn host_of(parts: &request::Parts) -> Option<Cow<'_, str>> {
     }
 }
 
-/// The digest of the keyed fields of a request; `None` where the route keys none.
-fn digest(vary_on: &VaryOn, headers: &HeaderMap) -> Option<FieldsDigest> {
-    if vary_on.is_empty() {
+/// The fields that say what the content of a request means.
+const OF_CONTENT: [HeaderName; 3] = [CONTENT_TYPE, CONTENT_ENCODING, CONTENT_LANGUAGE];
+
+/// The digest of the keyed fields of a request, and of the content of a QUERY; `None` where nothing is keyed.
+fn digest(vary_on: &VaryOn, headers: &HeaderMap, content: Option<&[u8]>) -> Option<FieldsDigest> {
+    if vary_on.is_empty() && content.is_none() {
         return None;
     }
+    let joined = |name: &HeaderName| {
+        let lines: Vec<&[u8]> = headers.get_all(name).iter().map(|line| line.as_bytes()).collect();
+        (!lines.is_empty()).then(|| lines.join(&b", "[..]))
+    };
     let mut fields: Vec<(String, Option<Vec<u8>>)> = Vec::new();
     for name in &vary_on.headers {
-        let lines: Vec<&[u8]> = headers.get_all(name).iter().map(|line| line.as_bytes()).collect();
-        fields.push((format!("header:{name}"), (!lines.is_empty()).then(|| lines.join(&b", "[..]))));
+        fields.push((format!("header:{name}"), joined(name)));
     }
     for name in &vary_on.cookies {
         let values: Vec<&[u8]> = cookies(headers, name).collect();
         fields.push((format!("cookie:{name}"), (!values.is_empty()).then(|| values.join(&b";"[..]))));
+    }
+    if let Some(content) = content {
+        // No field and no cookie is named so: what answers a QUERY never answers a GET.
+        fields.push(("content".to_owned(), Some(content.to_vec())));
+        fields.extend(OF_CONTENT.iter().map(|name| (format!("content:{name}"), joined(name))));
     }
     Some(FieldsDigest::of(fields.iter().map(|(name, value)| (name.as_str(), value.as_deref()))))
 }
@@ -245,11 +278,33 @@ mod tests {
         let digest_of = |cookie: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(COOKIE, HeaderValue::from_static(cookie));
-            digest(&vary_on, &headers)
+            digest(&vary_on, &headers, None)
         };
         assert_eq!(digest_of("sid=1; other=2"), digest_of("other=3;sid=1"));
         assert_ne!(digest_of("sid=1"), digest_of("sid=1; sid=2"));
         assert_ne!(digest_of("sid=1"), digest_of("xsid=1"));
         assert_ne!(digest_of("sid="), digest_of("other=1"));
+    }
+
+    #[test]
+    fn the_content_of_a_query_counts_and_so_does_what_it_means() {
+        let digest_of = |content: Option<&str>, fields: &[(HeaderName, &'static str)]| {
+            let headers = fields.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect();
+            digest(&VaryOn::default(), &headers, content.map(str::as_bytes))
+        };
+        let asked = [
+            digest_of(None, &[]),
+            digest_of(Some(""), &[]),
+            digest_of(Some("a"), &[]),
+            digest_of(Some("b"), &[]),
+            digest_of(Some("a"), &[(CONTENT_TYPE, "text/plain")]),
+            digest_of(Some("a"), &[(CONTENT_TYPE, "application/json")]),
+            digest_of(Some("a"), &[(CONTENT_ENCODING, "text/plain")]),
+            digest_of(Some("a"), &[(CONTENT_LANGUAGE, "text/plain")]),
+        ];
+        for (at, one) in asked.iter().enumerate() {
+            assert!(asked[at + 1..].iter().all(|other| other != one), "{at}");
+        }
+        assert_eq!(asked[2], digest_of(Some("a"), &[(COOKIE, "unkeyed")]));
     }
 }

@@ -1,6 +1,5 @@
 //! The slow way of a lookup: the store that must be waited for, the flight that is led or joined.
 
-use std::marker::PhantomData;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -12,6 +11,7 @@ use tower::ServiceExt as _;
 use tower_service::Service;
 
 use super::body::Body;
+use super::content::Content;
 use super::fetch::Errand;
 use super::fill::{Fill, Landed, Reader};
 use super::flight::{Base, Boarding};
@@ -37,7 +37,8 @@ pub(super) struct Flow<S, B> {
     pub(super) lookup: Lookup,
     pub(super) parts: Arc<request::Parts>,
     pub(super) signs: Signs,
-    pub(super) body: PhantomData<fn(B)>,
+    /// The content of a QUERY, to be sent more than once.
+    pub(super) content: Content<B>,
 }
 
 /// What the store had for a request.
@@ -137,7 +138,8 @@ where
             match self.board(shared, &cause, &tried, &mut body) {
                 Boarding::Full => {
                     let outcome = Outcome { detail: Some(Reason::Saturated), ..outcome };
-                    return self.alone(body.unwrap_or_default(), outcome).await;
+                    let body = body.unwrap_or_else(|| self.content.body());
+                    return self.alone(body, outcome).await;
                 }
                 Boarding::Lead(fill) => return self.lead(Reader::new(fill, true), outcome).await,
                 Boarding::Join(fill) => {
@@ -198,20 +200,20 @@ where
                 labels,
                 fence: base.fence.clone(),
                 lookup: Lookup { head: false, ..self.lookup.clone() },
-                parts: self.parts_of_a_get(),
+                parts: self.parts_of_a_read(),
                 stale: cause.stale.clone(),
                 again: cause.near || landed,
                 shared,
-                body: PhantomData,
+                content: self.content.clone(),
             };
-            Fill::new(base, self.core.clone(), Box::pin(errand.run(body.take().unwrap_or_default())))
+            Fill::new(base, self.core.clone(), Box::pin(errand.run(body.take().unwrap_or_else(|| self.content.body()))))
         })
     }
 
-    /// What is stored is always the answer to a GET, also when a HEAD finds it stale.
-    fn parts_of_a_get(&self) -> Arc<request::Parts> {
+    /// What is stored answers a GET, also when a HEAD finds it stale; or a QUERY.
+    fn parts_of_a_read(&self) -> Arc<request::Parts> {
         let mut parts = self.parts.clone();
-        if parts.method != Method::GET {
+        if parts.method == Method::HEAD {
             Arc::make_mut(&mut parts).method = Method::GET;
         }
         parts
@@ -235,7 +237,8 @@ where
             }
             Landed::Mine(Ok(whole), reason) if self.wants_part() && whole.status() == StatusCode::OK => {
                 drop(whole);
-                self.alone(B::default(), Outcome { detail: Some(reason), ..outcome }).await
+                let body = self.content.body();
+                self.alone(body, Outcome { detail: Some(reason), ..outcome }).await
             }
             Landed::Mine(Ok(response), reason) => Ok(self.mine(response, reason, outcome)),
             Landed::Mine(Err(error), _) => {

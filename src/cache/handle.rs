@@ -65,7 +65,7 @@ impl Core {
 impl Cache {
     /// The layer that puts this cache in front of a service. Every layer of one handle shares everything.
     pub fn layer(&self) -> CacheLayer {
-        CacheLayer { core: self.core.clone() }
+        CacheLayer { core: self.core.clone(), maker: None }
     }
 
     /// A cache for these routes whose entries live in this store.

@@ -112,6 +112,7 @@ impl Surroundings<'_> {
             set_cookie: first([&draft.set_cookie, &shared.set_cookie], base.set_cookie),
             max_body: first([&draft.max_body, &shared.max_body], base.max_body),
             range_fill: first([&draft.range_fill, &shared.range_fill], base.range_fill),
+            query_method: first([&draft.query_method, &shared.query_method], base.query_method),
             max_variants: first([&draft.max_variants, &shared.max_variants], base.max_variants),
             vary_on: VaryOn {
                 headers: first([&draft.vary_headers, &shared.vary_headers], base.vary_on.headers),

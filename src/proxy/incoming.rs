@@ -15,13 +15,34 @@ use super::outbox::Interim;
 /// up on the way has the [default](ClientBody::default) one, and nobody to tell.
 #[derive(Debug, Default)]
 pub struct ClientBody {
-    body: Option<Incoming>,
+    content: Content,
     interim: Option<Interim>,
+}
+
+#[derive(Debug)]
+enum Content {
+    /// What the client sends.
+    Incoming(Incoming),
+    /// What has been collected.
+    Whole(Bytes),
+}
+
+impl Default for Content {
+    fn default() -> Self {
+        Self::Whole(Bytes::new())
+    }
+}
+
+impl From<Bytes> for ClientBody {
+    /// A body that somebody collected, or made up.
+    fn from(bytes: Bytes) -> Self {
+        Self { content: Content::Whole(bytes), interim: None }
+    }
 }
 
 impl ClientBody {
     pub(super) fn new(body: Incoming, interim: Option<Interim>) -> Self {
-        Self { body: Some(body), interim }
+        Self { content: Content::Incoming(body), interim }
     }
 
     pub(super) fn take_interim(&mut self) -> Option<Interim> {
@@ -34,18 +55,25 @@ impl Body for ClientBody {
     type Error = hyper::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        match &mut self.body {
-            Some(body) => Pin::new(body).poll_frame(cx),
-            None => Poll::Ready(None),
+        match &mut self.content {
+            Content::Incoming(body) => Pin::new(body).poll_frame(cx),
+            Content::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Content::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.as_ref().is_none_or(Body::is_end_stream)
+        match &self.content {
+            Content::Incoming(body) => body.is_end_stream(),
+            Content::Whole(bytes) => bytes.is_empty(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+        match &self.content {
+            Content::Incoming(body) => body.size_hint(),
+            Content::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+        }
     }
 }
 

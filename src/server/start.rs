@@ -9,7 +9,7 @@ use crate::cache::{Cache, CacheLayer, CacheService, OnStoreError};
 use crate::clock::Clock;
 use crate::config::{Config, HostHeader, Memory, OnError, Redis, RedisUrl};
 use crate::proxy::{
-    self, ClientAddr, Edge, EdgeError, EdgeRules, HostName, Network, Proxy, ProxyConfig, UpstreamError,
+    self, ClientAddr, ClientBody, Edge, EdgeError, EdgeRules, HostName, Network, Proxy, ProxyConfig, UpstreamError,
 };
 use crate::store::{MemoryStore, NearConfig, RedisConfig, RedisConfigError, RedisStore, Store, TieredStore};
 
@@ -143,7 +143,7 @@ pub(super) fn stack(config: &Config, cache: &Cache) -> Result<Stack, StartError>
         .iter()
         .map(|host| HostName::parse(host).map_err(|why| StartError::Host { host: host.clone(), why }));
     let rules = EdgeRules::default().hosts(hosts.collect::<Result<_, _>>()?);
-    Ok(Stack { rules: Arc::new(rules), cache: cache.layer(), proxy })
+    Ok(Stack { rules: Arc::new(rules), cache: cache.layer().with_query::<ClientBody>(), proxy })
 }
 
 impl Stack {

@@ -10,7 +10,7 @@ use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use larder::cache::Cache;
 use larder::policy::Options;
-use larder::proxy::{Drained, Edge, EdgeRules, Limits, Proxy, ProxyConfig, serve};
+use larder::proxy::{ClientBody, Drained, Edge, EdgeRules, Limits, Proxy, ProxyConfig, serve};
 use larder::route::{Rule, Table};
 use larder::store::MemoryStore;
 use tokio::net::{TcpListener, TcpStream};
@@ -97,7 +97,10 @@ pub(crate) async fn caching(origin: &Origin, change: impl FnOnce(&mut Options)) 
     let address = listener.local_addr().expect("bound");
     let stop = Arc::new(Notify::new());
     let told = Arc::clone(&stop);
-    let connect = move |client| Edge::new(cache.layer().layer(proxy.for_client(client)), EdgeRules::default());
+    let connect = move |client| {
+        let layer = cache.layer().with_query::<ClientBody>();
+        Edge::new(layer.layer(proxy.for_client(client)), EdgeRules::default())
+    };
     let serving = serve(vec![listener], connect, Limits::default(), async move { told.notified().await });
     Front { address, stop, ended: tokio::spawn(serving) }
 }

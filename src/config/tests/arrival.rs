@@ -70,6 +70,8 @@ fn defaults_arrive_in_a_route_that_says_nothing() {
         client_cache_control: ClientCacheControl::Honor,
         set_cookie: SetCookie::Strip,
         max_body: 1 << 20,
+        range_fill: true,
+        query_method: Some(4096),
         max_variants: 4,
         vary_on: VaryOn { headers: vec![http::header::ACCEPT_LANGUAGE], cookies: vec!["theme".into()] },
         bypass_cookies: vec!["session".into()],
