@@ -40,8 +40,10 @@ pub enum Reason {
     BadPath,
     /// A HEAD for which no GET is stored.
     Head,
-    /// The client's Cache-Control forbids the stored response (RFC 9111 §5.2.1).
+    /// The client's Cache-Control forbids the stored response, or storing one (RFC 9111 §5.2.1).
     ClientCacheControl,
+    /// The client wants a stored response or none (`only-if-cached`), and none can be used.
+    OnlyIfCached,
 
     // Why a response is not stored.
     /// The status is not one the route stores.
@@ -92,6 +94,8 @@ pub enum Reason {
     MustValidate,
     /// Served stale while it is refreshed.
     StaleWhileRevalidate,
+    /// Served stale because the client accepts it (`max-stale`).
+    MaxStale,
     /// Served stale because the upstream failed.
     StaleIfError,
 
@@ -150,7 +154,10 @@ impl Reason {
             Self::BadPath => ("bad-path", "The path is one that others may read otherwise."),
             Self::Head => ("head", "No GET is stored that could answer this HEAD."),
             Self::ClientCacheControl => {
-                ("client-cache-control", "The client's Cache-Control does not allow the stored response.")
+                ("client-cache-control", "The client's Cache-Control does not allow what is stored, or storing.")
+            }
+            Self::OnlyIfCached => {
+                ("only-if-cached", "The client wants what is stored, and nothing that is can be used.")
             }
             Self::Status => ("status", "The route does not store this status."),
             Self::NoStore => ("no-store", "The origin forbids storing the response."),
@@ -179,6 +186,7 @@ impl Reason {
             Self::StaleWhileRevalidate => {
                 ("stale-while-revalidate", "The stored response is served stale while it is refreshed.")
             }
+            Self::MaxStale => ("max-stale", "The stored response is served stale because the client accepts that."),
             Self::StaleIfError => {
                 ("stale-if-error", "The stored response is served stale because the upstream failed.")
             }

@@ -28,7 +28,7 @@ use tokio::sync::oneshot;
 
 pub use bind::bind;
 pub use reload::{Reload, judge};
-pub use start::{StartError, cache, check_exposure};
+pub use start::{StartError, cache, check_exposure, redis_config};
 
 use crate::admin::Readiness;
 use crate::cache::Cache;

@@ -11,8 +11,10 @@ use super::ResponseBody;
 use super::content::Content;
 use super::fill::{Fetched, Keep, Shown};
 use super::handle::Core;
+use super::late_tags::LateTags;
 use super::lease::{self, LeaseGuard};
 use crate::entry::Entry;
+use crate::invalidation::Tag;
 use crate::key::Key;
 use crate::outcome::{CloseDelimited, Fault, Forward, Outcome, Reason};
 use crate::policy::{self, Admission, After, Lookup, Reuse, Storable, Times};
@@ -25,8 +27,13 @@ pub(super) struct Errand<S, B> {
     pub(super) inner: S,
     pub(super) rule: Arc<Rule>,
     pub(super) key: Key,
+    /// What the fetch is found by: the tags of what is stale among it.
     pub(super) labels: Labels,
+    /// The tags of the route.
+    pub(super) tags: Vec<Tag>,
     pub(super) fence: Arc<Fence>,
+    /// What the fetch is found by once its answer is there.
+    pub(super) late: Arc<LateTags>,
     pub(super) lookup: Lookup,
     /// The request as the upstream may see it, with the client's own conditions.
     pub(super) parts: Arc<request::Parts>,
@@ -89,7 +96,10 @@ where
         let now = self.core.clock.now();
         match policy::reuse(&self.lookup, entry.meta(), now) {
             Reuse::Serve => return Some(Fetched::Stored(entry.clone(), Outcome::hit(entry.meta().ttl_secs(now)))),
-            Reuse::ServeStale(_) | Reuse::Validate(_) => self.stale = Some(entry),
+            Reuse::ServeStale(_) | Reuse::Validate(_) => {
+                self.core.flights.learn(&self.late, &entry.meta().tags);
+                self.stale = Some(entry);
+            }
             Reuse::Fetch(_) => {}
         }
         None
@@ -139,7 +149,7 @@ where
         }
         let options = self.rule.policy();
         match policy::after(&self.parts, &self.lookup, stored, &parts, times, options) {
-            After::Freshen(storable) => {
+            After::Freshen(storable) if !self.was_cleared(&storable) => {
                 let outcome =
                     Outcome { forward_status: Some(StatusCode::NOT_MODIFIED), ..Outcome::forwarded(Forward::Stale) };
                 self.freshen(storable, stored, lease, outcome)
@@ -148,7 +158,7 @@ where
                 let ttl = stored.meta().ttl_secs(times.received_at);
                 Fetched::Stored(stored.clone(), Outcome::stale(ttl, reason))
             }
-            After::Refetch => {
+            After::Freshen(_) | After::Refetch => {
                 let (answer, times) = self.ask(self.content.body(), false).await;
                 match answer {
                     Ok(response) => self.admit(response, times, lease, Some(stored)),
@@ -171,7 +181,8 @@ where
         let key = self.key.clone();
         match lease {
             Ok(lease) => {
-                let keep = Keep::new(storable, key, lease, self.rule.policy(), None);
+                let labels = self.labels_of(&storable);
+                let keep = Keep::new(storable, key, labels, lease, self.rule.clone(), None);
                 Fetched::Freshened { keep, stored: stored.clone(), outcome }
             }
             Err(reason) => {
@@ -219,6 +230,9 @@ where
             self.core.uncacheable.remember(&self.key, times.received_at);
             return Fetched::Hand(Ok(Response::from_parts(parts, body)), reason);
         }
+        if self.was_cleared(&storable) {
+            return Fetched::Hand(Ok(Response::from_parts(parts, body)), Reason::Invalidated);
+        }
         self.note_use(&storable);
         let lease = if self.fence.is_closed() { Err(Reason::Invalidated) } else { lease };
         let (unstored, lease) = (lease.as_ref().err().copied(), lease.ok());
@@ -226,8 +240,22 @@ where
             return Fetched::Hand(Ok(Response::from_parts(parts, body)), reason);
         }
         let shown = Arc::new(Shown::new(parts, &storable, content_length, options.max_body, unstored));
-        let keep = lease.map(|lease| Keep::new(storable, self.key.clone(), lease, options, content_length));
+        let labels = self.labels_of(&storable);
+        let keep =
+            lease.map(|lease| Keep::new(storable, self.key.clone(), labels, lease, self.rule.clone(), content_length));
         Fetched::Share { shown, keep, body }
+    }
+
+    fn labels_of(&self, storable: &Storable) -> Labels {
+        let labels = Labels { category: self.labels.category.clone(), tags: self.tags.clone() };
+        lease::with_groups(labels, &self.key, storable)
+    }
+
+    /// Whether a group of the response was cleared while the response was on its way. Nobody could know that it belongs
+    /// there, so it goes to the request that caused the fetch alone.
+    fn was_cleared(&self, storable: &Storable) -> bool {
+        let late = !storable.groups.is_empty();
+        late && self.core.flights.learn(&self.late, &self.labels_of(storable).tags)
     }
 
     /// Notes whether the next requests may wait for one fetch: what is stored to be validated before every use answers

@@ -20,24 +20,33 @@ mod ask;
 mod background;
 mod body;
 mod clear;
+#[cfg(feature = "memo")]
+mod computed;
 mod content;
 mod deliver;
+mod direct;
 mod fetch;
 mod fill;
 mod flight;
 mod flow;
 mod handle;
 mod join;
+mod keyed;
 mod landings;
+mod late_tags;
 mod lease;
 mod query;
 mod respond;
 mod service;
 mod uncacheable;
+mod warm;
 
 pub use body::Body;
+pub use direct::PutError;
 pub use handle::{Builder, Cache, OnStoreError};
+pub use keyed::ForwardedProto;
 pub use service::{CacheLayer, CacheService, ResponseFuture};
+pub use warm::Warmed;
 
 /// An error of any kind, as tower and axum carry them.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -14,6 +14,7 @@ use super::body::Body;
 use super::content::{Content, collect};
 use super::flow::Flow;
 use super::handle::Core;
+use super::keyed::ForwardedProto;
 use super::respond::{self, Signs};
 use super::service::{Looked, own, refuse_path};
 use crate::outcome::{Forward, Outcome, Reason};
@@ -25,6 +26,7 @@ pub(super) struct Query<S, B> {
     pub(super) table: Arc<Table>,
     pub(super) inner: S,
     pub(super) signs: Signs,
+    pub(super) proto: ForwardedProto,
     pub(super) make: fn(bytes::Bytes) -> B,
     /// How large the content may be.
     pub(super) most: u64,
@@ -49,8 +51,8 @@ where
         let content = Content::new(content, self.make);
         // What was expected has come.
         parts.headers.remove(EXPECT);
-        let Self { core, table, inner, signs, .. } = self;
-        let outcome = match ask::examine_query(&core, &table, &parts, content.bytes()) {
+        let Self { core, table, inner, signs, proto, .. } = self;
+        let outcome = match ask::examine_query(&core, &table, proto, &parts, content.bytes()) {
             Ask::Lookup(wanted, lookup) => {
                 ask::show_only_keyed(&mut parts, &table, wanted.rule, &wanted.key);
                 let looked = Looked { found: core.store.get(&wanted.key), varied: false };

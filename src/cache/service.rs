@@ -25,6 +25,7 @@ use super::clear;
 use super::content::{Content, Maker};
 use super::flow::Flow;
 use super::handle::Core;
+use super::keyed::ForwardedProto;
 use super::query::Query;
 use super::respond::{self, Reply as Answer, Signs};
 use crate::entry::Entry;
@@ -37,6 +38,7 @@ use crate::store::{Found, Reply, StoreError};
 #[derive(Clone, Debug)]
 pub struct CacheLayer {
     pub(super) core: Arc<Core>,
+    pub(super) proto: ForwardedProto,
     pub(super) maker: Option<Maker>,
 }
 
@@ -44,6 +46,7 @@ pub struct CacheLayer {
 #[derive(Clone, Debug)]
 pub struct CacheService<S> {
     core: Arc<Core>,
+    proto: ForwardedProto,
     inner: S,
     maker: Option<Maker>,
 }
@@ -60,11 +63,20 @@ impl CacheLayer {
     }
 }
 
+impl CacheLayer {
+    /// What the service behind it takes from `X-Forwarded-Proto`. [`ForwardedProto::Shown`].
+    #[must_use]
+    pub fn forwarded_proto(mut self, proto: ForwardedProto) -> Self {
+        self.proto = proto;
+        self
+    }
+}
+
 impl<S> Layer<S> for CacheLayer {
     type Service = CacheService<S>;
 
     fn layer(&self, inner: S) -> CacheService<S> {
-        CacheService { core: self.core.clone(), inner, maker: self.maker }
+        CacheService { core: self.core.clone(), proto: self.proto, maker: self.maker, inner }
     }
 }
 
@@ -102,7 +114,7 @@ where
         let (mut parts, body) = request.into_parts();
         let table = self.core.table.load();
         let signs = Signs::of(&table);
-        let state = match ask::examine(&self.core, &table, &parts, body.is_end_stream()) {
+        let state = match ask::examine(&self.core, &table, self.proto, &parts, body.is_end_stream()) {
             Ask::Lookup(wanted, lookup) => {
                 let found = self.look(&mut parts, &table, &wanted);
                 match self.hit(&parts, signs, &wanted, &lookup, &found) {
@@ -134,8 +146,9 @@ where
             Ask::Pass(None) => self.pass(Request::from_parts(parts, body), signs, Outcome::forwarded(Forward::Method)),
             Ask::Content(most) => match self.maker.and_then(Maker::for_body) {
                 Some(make) if body.size_hint().upper().is_some_and(|length| length <= most) => {
-                    let (core, table, inner) = (self.core.clone(), Arc::clone(&table), self.inner.clone());
-                    State::Later(Box::pin(Query { core, table, inner, signs, make, most }.answer(parts, body)))
+                    let (core, table, inner, proto) =
+                        (self.core.clone(), Arc::clone(&table), self.inner.clone(), self.proto);
+                    State::Later(Box::pin(Query { core, table, inner, signs, proto, make, most }.answer(parts, body)))
                 }
                 _ => {
                     self.core.stats.reason(Reason::QueryContent);

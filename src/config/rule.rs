@@ -109,9 +109,16 @@ impl Surroundings<'_> {
                 [&draft.client_cache_control, &shared.client_cache_control],
                 base.client_cache_control,
             ),
+            targeted_fields: first([&draft.targeted_fields, &shared.targeted_fields], base.targeted_fields),
             set_cookie: first([&draft.set_cookie, &shared.set_cookie], base.set_cookie),
+            stale_while_revalidate: first(
+                [&draft.stale_while_revalidate, &shared.stale_while_revalidate],
+                base.stale_while_revalidate,
+            ),
+            stale_if_error: first([&draft.stale_if_error, &shared.stale_if_error], base.stale_if_error),
             max_body: first([&draft.max_body, &shared.max_body], base.max_body),
             range_fill: first([&draft.range_fill, &shared.range_fill], base.range_fill),
+            store_post: first([&draft.store_post, &shared.store_post], base.store_post),
             query_method: first([&draft.query_method, &shared.query_method], base.query_method),
             max_variants: first([&draft.max_variants, &shared.max_variants], base.max_variants),
             vary_on: VaryOn {
@@ -124,7 +131,6 @@ impl Surroundings<'_> {
                 body_not: draft.body_not.clone().unwrap_or(base.store_if.body_not),
                 content_type: draft.content_type.clone().unwrap_or(base.store_if.content_type),
             },
-            ..base
         }
     }
 

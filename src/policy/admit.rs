@@ -12,7 +12,7 @@ use super::directives::{Directives, Restriction};
 use super::status::{Standing, is_understood, standing};
 use super::storable::stored_headers;
 use super::vary::{self, Vary};
-use super::{Lookup, Options, OriginHeaders, SetCookie, Storable, StoreIf, age, fields, freshness, validate};
+use super::{Lookup, Options, OriginHeaders, SetCookie, Storable, StoreIf, age, fields, freshness, groups, validate};
 use crate::clock::Timestamp;
 use crate::entry::Terms;
 use crate::outcome::Reason;
@@ -93,7 +93,7 @@ fn judge(
     let headers = &response.headers;
     let answer = Answer {
         head: response,
-        directives: Directives::read(headers),
+        directives: Directives::read(headers, &options.targeted_fields),
         standing: standing(response.status, &options.store_status)?,
         times,
         has_validator: validate::has_validator(headers),
@@ -214,9 +214,11 @@ impl Answer<'_> {
                 shared_with_authorization: self.directives.shared_with_authorization(),
                 heuristic: lifetime.guessed,
                 has_validator: self.has_validator,
+                immutable: respected && self.directives.immutable,
             },
             vary: Vec::new(),
             selecting: Vec::new(),
+            groups: groups::groups(&self.head.headers),
             headers: HeaderMap::new(),
         })
     }

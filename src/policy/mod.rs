@@ -13,7 +13,7 @@
 //! | what does the answer to that mean? | [`after`], [`on_failure`] | [`After`] |
 //! | is this answer stored, and how? | [`admit`], [`admit_body`] | [`Admission`] |
 //! | which variant is it? | [`selecting`], [`variant_id`] | a digest |
-//! | what else does the answer to a write name? | [`named_resources`] | paths |
+//! | what else does the answer to a write name? | [`named_resources`], [`cleared_groups`] | paths, groups |
 //!
 //! ```
 //! use http::{Request, Response};
@@ -41,6 +41,7 @@ mod etag;
 pub mod fields;
 mod freshen;
 mod freshness;
+mod groups;
 mod location;
 pub mod options;
 mod plan;
@@ -53,8 +54,9 @@ mod vary;
 
 pub use admit::{Admission, Times, admit, admit_body};
 pub use client::ClientTerms;
-pub use fields::{is_stream, keyed_off_limits, remove_all, strip_hop_by_hop, strip_nominated};
+pub use fields::{is_off_limits, is_stream, read_as, remove_all, strip_hop_by_hop, strip_nominated};
 pub use freshen::{After, after, on_failure};
+pub use groups::cleared_groups;
 pub use location::{named_resources, resolved_path};
 pub use options::{ClientCacheControl, Options, OriginHeaders, SetCookie, StoreIf, StoreStatus, VaryOn};
 pub use plan::{Lookup, Plan, plan};

@@ -92,6 +92,11 @@ impl Proxy {
     pub fn for_client(&self, ClientAddr(client): ClientAddr) -> Self {
         Self { inner: Arc::clone(&self.inner), client: Some(client.ip()) }
     }
+
+    /// Whether this client's `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+    pub fn trusts(&self, ClientAddr(client): ClientAddr) -> bool {
+        self.inner.rules.trusts(client.ip())
+    }
 }
 
 impl<B> Service<Request<B>> for Proxy

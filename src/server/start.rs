@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use tower_layer::Layer as _;
 
-use crate::cache::{Cache, CacheLayer, CacheService, OnStoreError};
+use crate::cache::{Cache, CacheLayer, CacheService, ForwardedProto, OnStoreError};
 use crate::clock::Clock;
 use crate::config::{Config, HostHeader, Memory, OnError, Redis, RedisUrl};
 use crate::proxy::{
     self, ClientAddr, ClientBody, Edge, EdgeError, EdgeRules, HostName, Network, Proxy, ProxyConfig, UpstreamError,
 };
-use crate::store::{MemoryStore, NearConfig, RedisConfig, RedisConfigError, RedisStore, Store, TieredStore};
+use crate::store::{MemoryStore, NearConfig, RedisConfig, RedisConfigError, RedisStore, RedisTls, Store, TieredStore};
 
 /// An admin listener that others can reach needs a token of at least this many characters.
 const MIN_TOKEN: usize = 16;
@@ -83,7 +83,8 @@ fn near_config(memory: Memory) -> Option<NearConfig> {
     }
 }
 
-fn redis_config(redis: &Redis) -> RedisConfig {
+/// How to reach this Redis. Its URL holds the password, and is never to be logged.
+pub fn redis_config(redis: &Redis) -> RedisConfig {
     RedisConfig {
         url: with_credentials(&redis.url),
         key_prefix: redis.key_prefix.clone(),
@@ -91,6 +92,12 @@ fn redis_config(redis: &Redis) -> RedisConfig {
         connect_timeout: redis.connect_timeout,
         read_timeout: redis.read_timeout,
         write_timeout: redis.write_timeout,
+        tls: RedisTls {
+            ca_file: redis.tls.ca_file.clone(),
+            cert_file: redis.tls.cert_file.clone(),
+            key_file: redis.tls.key_file.clone(),
+            server_name: redis.tls.server_name.clone(),
+        },
     }
 }
 
@@ -149,7 +156,8 @@ pub(super) fn stack(config: &Config, cache: &Cache) -> Result<Stack, StartError>
 impl Stack {
     /// What the requests of one connection go through.
     pub(super) fn connect(&self, client: ClientAddr) -> Edge<CacheService<Proxy>> {
-        let cached = self.cache.layer(self.proxy.for_client(client));
+        let proto = if self.proxy.trusts(client) { ForwardedProto::Believed } else { ForwardedProto::Replaced };
+        let cached = self.cache.clone().forwarded_proto(proto).layer(self.proxy.for_client(client));
         Edge::new(cached, Arc::clone(&self.rules))
     }
 }

@@ -34,7 +34,9 @@ use crate::key::Key;
 #[cfg(feature = "memory")]
 pub use memory::MemoryStore;
 #[cfg(feature = "redis")]
-pub use redis::{RedisConfig, RedisConfigError, RedisStore};
+pub use redis::{
+    Examination, ExamineError, Finding, Gravity, RedisConfig, RedisConfigError, RedisStore, RedisTls, Trouble, examine,
+};
 #[cfg(feature = "redis")]
 pub use tiered::{NearConfig, TieredStore};
 

@@ -19,6 +19,5 @@ mod query;
 mod ranges;
 mod retry;
 mod serving;
-mod smuggling;
 mod trailers;
 mod upgrade;

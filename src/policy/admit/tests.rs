@@ -284,6 +284,25 @@ fn stale_windows_of_rfc_5861() {
 }
 
 #[test]
+fn immutable_of_rfc_8246() {
+    let immutable = |fields: &[(&'static str, &str)]| Rig::new().admit(200, fields).unwrap().terms.immutable;
+    for (fields, expected) in [
+        (&[HOUR][..], false),
+        (&[("cache-control", "max-age=60, Immutable")], true),
+        (&[("cache-control", "max-age=60, immutable=\"x\"")], true),
+        (&[("cache-control", "max-age=60, x=\"immutable\"")], false),
+        (&[("cdn-cache-control", "max-age=60, immutable")], true),
+        (&[("cdn-cache-control", "max-age=60, immutable=?0")], false),
+        (&[("cdn-cache-control", "max-age=60"), ("cache-control", "immutable")], false),
+    ] {
+        assert_eq!(immutable(fields), expected, "{fields:?}");
+    }
+    let mut overriding = ttl(300);
+    overriding.options.origin_headers = OriginHeaders::Override;
+    assert!(!overriding.admit(200, &[("cache-control", "immutable")]).unwrap().terms.immutable);
+}
+
+#[test]
 fn what_a_route_asks_of_the_body() {
     let mut rig = Rig::new();
     rig.options.store_if.content_type = vec!["application/json".to_owned()];

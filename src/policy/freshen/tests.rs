@@ -117,6 +117,13 @@ fn a_304_starts_the_age_anew_rfc_9111_4_3_4() {
 }
 
 #[test]
+fn a_304_moves_a_response_to_other_groups_rfc_9875() {
+    let entry = stored(&[("cache-control", "max-age=60"), ("etag", "\"1\""), ("cache-groups", "\"a\"")]);
+    assert_eq!(freshened(&entry, &[]).groups, ["a"]);
+    assert_eq!(freshened(&entry, &[("cache-groups", "\"b\", \"c\"")]).groups, ["b", "c"]);
+}
+
+#[test]
 fn a_304_about_something_else_updates_nothing_rfc_9111_4_3_4() {
     const DAY: (&str, &str) = ("last-modified", "Sat, 05 Nov 1994 08:49:37 GMT");
     const OTHER_DAY: (&str, &str) = ("last-modified", "Fri, 04 Nov 1994 08:49:37 GMT");

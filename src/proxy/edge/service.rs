@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::header::{ALLOW, HOST, HeaderValue};
+use http::header::{ALLOW, CONNECTION, HOST, HeaderValue};
 use http::{Request, Response, Uri};
 use http_body::{Frame, SizeHint};
 use pin_project_lite::pin_project;
@@ -144,6 +144,10 @@ where
                 if *why == EdgeError::Method {
                     let methods = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
                     response.headers_mut().insert(ALLOW, methods);
+                }
+                if *why == EdgeError::TransferCoding {
+                    // Where this request ends, and the next one begins, is what nobody agrees about (RFC 9112 §11.2).
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
                 Poll::Ready(Ok(response))
             }
