@@ -116,6 +116,8 @@ pub enum Reason {
     UpstreamClosed,
     /// The upstream's answer was not HTTP.
     UpstreamGarbage,
+    /// The upstream's body has a transfer coding besides `chunked`.
+    UpstreamCoding,
     /// The fetch that this request waited for took longer than `coalesce_wait`.
     CoalesceTimeout,
     /// The fetch that this request waited for failed.
@@ -198,6 +200,9 @@ impl Reason {
             Self::UpstreamTimeout => ("upstream-timeout", "The upstream did not answer in time."),
             Self::UpstreamClosed => ("upstream-closed", "The upstream closed the connection before it answered."),
             Self::UpstreamGarbage => ("upstream-garbage", "The upstream's answer was not HTTP."),
+            Self::UpstreamCoding => {
+                ("upstream-coding", "The upstream's body has a transfer coding that it was not asked for.")
+            }
             Self::CoalesceTimeout => ("coalesce-timeout", "The fetch that this request waited for took too long."),
             Self::LeaderFailed => ("leader-failed", "The fetch that this request waited for failed."),
             Self::LeaderUncacheable => {
@@ -256,7 +261,8 @@ pub struct Outcome {
     pub ttl: Option<i64>,
     /// The status of the upstream's answer where it differs from the one sent.
     pub forward_status: Option<StatusCode>,
-    /// The answer is being stored.
+    /// The answer is being stored. Said with the head, so never of one that `store_if` has yet to see the body of; a body
+    /// that breaks off, or that has no length and passes `max_body`, is not stored after all.
     pub stored: bool,
     /// The request shared another request's fetch.
     pub collapsed: bool,

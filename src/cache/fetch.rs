@@ -17,7 +17,7 @@ use crate::entry::Entry;
 use crate::invalidation::Tag;
 use crate::key::Key;
 use crate::outcome::{CloseDelimited, Fault, Forward, Outcome, Reason};
-use crate::policy::{self, Admission, After, Lookup, Reuse, Storable, Times};
+use crate::policy::{self, Admission, After, Foreseen, Lookup, Options, Reuse, Storable, Times};
 use crate::route::Rule;
 use crate::store::{Fence, Found, Labels, Reply};
 
@@ -169,7 +169,8 @@ where
         }
     }
 
-    /// The stored response under its freshened head. Without a lease it is served all the same, and not stored.
+    /// The stored response under its freshened head. Without a lease, or for a client that wants nothing of its own stored,
+    /// it is served all the same, and stays stored as it was.
     fn freshen(
         &self,
         storable: Box<Storable>,
@@ -179,7 +180,9 @@ where
     ) -> Fetched<RB, S::Error> {
         self.note_use(&storable);
         let key = self.key.clone();
-        match lease {
+        match lease
+            .and_then(|lease| if self.lookup.client.no_store { Err(Reason::ClientCacheControl) } else { Ok(lease) })
+        {
             Ok(lease) => {
                 let labels = self.labels_of(&storable);
                 let keep = Keep::new(storable, key, labels, lease, self.rule.clone(), None);
@@ -220,13 +223,8 @@ where
             }
         };
         let content_length = body.size_hint().exact().or_else(|| content_length(&parts.headers));
-        let unfit = match () {
-            // Invariant: nothing half. A body that ends with its connection cannot be told from one that was cut.
-            () if parts.extensions.get::<CloseDelimited>().is_some() => Some(Reason::Incomplete),
-            () if content_length.is_some_and(|length| length > options.max_body) => Some(Reason::TooLarge),
-            () => None,
-        };
-        if let Some(reason) = unfit {
+        let foreseen = foresee(&parts, content_length, options);
+        if let Foreseen::Refused(reason) = foreseen {
             self.core.uncacheable.remember(&self.key, times.received_at);
             return Fetched::Hand(Ok(Response::from_parts(parts, body)), reason);
         }
@@ -239,7 +237,7 @@ where
         if let Some(reason) = unstored.filter(|_| !self.shared) {
             return Fetched::Hand(Ok(Response::from_parts(parts, body)), reason);
         }
-        let shown = Arc::new(Shown::new(parts, &storable, content_length, options.max_body, unstored));
+        let shown = Arc::new(Shown::new(parts, &storable, content_length, options.max_body, unstored, foreseen));
         let labels = self.labels_of(&storable);
         let keep =
             lease.map(|lease| Keep::new(storable, self.key.clone(), labels, lease, self.rule.clone(), content_length));
@@ -289,6 +287,16 @@ where
         let now = self.core.clock.now();
         let reason = policy::on_failure(stored.meta(), now)?;
         Some(Fetched::Stored(stored.clone(), Outcome::stale(stored.meta().ttl_secs(now), reason)))
+    }
+}
+
+/// What the head of an answer tells of its body.
+fn foresee(answer: &response::Parts, length: Option<u64>, options: &Options) -> Foreseen {
+    match () {
+        // Invariant: nothing half. A body that ends with its connection cannot be told from one that was cut.
+        () if answer.extensions.get::<CloseDelimited>().is_some() => Foreseen::Refused(Reason::Incomplete),
+        () if length.is_some_and(|length| length > options.max_body) => Foreseen::Refused(Reason::TooLarge),
+        () => policy::foresee_body(&options.store_if, length),
     }
 }
 

@@ -234,7 +234,7 @@ where
         match reader.head().await {
             Landed::Shared(shown) => {
                 let detail = outcome.detail.or(shown.unstored);
-                let outcome = Outcome { stored: shown.unstored.is_none(), detail, ..outcome };
+                let outcome = Outcome { stored: shown.is_being_stored(), detail, ..outcome };
                 Ok(self.share(reader, &shown, outcome, true))
             }
             Landed::Stored(entry, how) => {

@@ -65,6 +65,27 @@ pub fn admit(
     }
 }
 
+/// What is known of a body before it is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Foreseen {
+    /// Complete, it is stored.
+    Stored,
+    /// [`admit_body`] decides once it is complete.
+    Open,
+    /// It is not stored.
+    Refused(Reason),
+}
+
+/// Tells what [`admit_body`] will say of a body of this length; `None` where the head announces none.
+pub fn foresee_body(store_if: &StoreIf, length: Option<u64>) -> Foreseen {
+    if length.is_some_and(|length| length < store_if.min_body) {
+        return Foreseen::Refused(Reason::BodyTooSmall);
+    }
+    let may_be = |refused: &String| length.is_none_or(|length| refused.trim_ascii().len() as u64 <= length);
+    let sure = (store_if.min_body == 0 || length.is_some()) && !store_if.body_not.iter().any(may_be);
+    if sure { Foreseen::Stored } else { Foreseen::Open }
+}
+
 /// Decides whether a complete body may be stored.
 ///
 /// # Errors

@@ -11,7 +11,7 @@
 //! | does the client have it already, or want a part? | [`precondition`], [`range`] | [`Precondition`], [`RangeAnswer`] |
 //! | how is it validated? | [`conditions`] | a few request fields |
 //! | what does the answer to that mean? | [`after`], [`on_failure`] | [`After`] |
-//! | is this answer stored, and how? | [`admit`], [`admit_body`] | [`Admission`] |
+//! | is this answer stored, and how? | [`admit`], [`foresee_body`], [`admit_body`] | [`Admission`] |
 //! | which variant is it? | [`selecting`], [`variant_id`] | a digest |
 //! | what else does the answer to a write name? | [`named_resources`], [`cleared_groups`] | paths, groups |
 //!
@@ -52,7 +52,7 @@ mod storable;
 mod validate;
 mod vary;
 
-pub use admit::{Admission, Times, admit, admit_body};
+pub use admit::{Admission, Foreseen, Times, admit, admit_body, foresee_body};
 pub use client::ClientTerms;
 pub use fields::{is_off_limits, is_stream, read_as, remove_all, strip_hop_by_hop, strip_nominated};
 pub use freshen::{After, after, on_failure};

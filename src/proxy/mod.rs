@@ -22,6 +22,7 @@ mod answer;
 mod aside;
 mod between;
 mod body;
+mod coding;
 mod config;
 mod connect;
 mod connection;

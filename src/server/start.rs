@@ -62,15 +62,20 @@ pub enum StartError {
 /// # Errors
 /// [`StartError`] when there is no store, or Redis cannot be used as it is configured. That it is away is no error.
 pub async fn cache(config: &Config) -> Result<Cache, StartError> {
+    cache_by(config, Clock::system()).await
+}
+
+/// The same, with the time from `clock`.
+pub(super) async fn cache_by(config: &Config, clock: Clock) -> Result<Cache, StartError> {
     match (&config.redis, config.memory) {
         (Some(redis), memory) => {
-            let redis = RedisStore::connect(redis_config(redis), Clock::system()).await?;
+            let redis = RedisStore::connect(redis_config(redis), clock.clone()).await?;
             Ok(match near_config(memory) {
-                Some(near) => on_store(config, TieredStore::new(near, redis, Clock::system())),
-                None => on_store(config, redis),
+                Some(near) => on_store(config, TieredStore::new(near, redis, clock.clone()), clock),
+                None => on_store(config, redis, clock),
             })
         }
-        (None, Memory::On { max_bytes, .. }) => Ok(on_store(config, MemoryStore::new(max_bytes))),
+        (None, Memory::On { max_bytes, .. }) => Ok(on_store(config, MemoryStore::new(max_bytes), clock)),
         (None, Memory::Off) => Err(StartError::NoStore),
     }
 }
@@ -123,12 +128,12 @@ fn encoded(text: &str) -> String {
     text.bytes().map(byte).collect()
 }
 
-fn on_store(config: &Config, store: impl Store) -> Cache {
+fn on_store(config: &Config, store: impl Store, clock: Clock) -> Cache {
     let on_error = match config.redis.as_ref().map(|redis| redis.on_error) {
         Some(OnError::Error) => OnStoreError::Error,
         Some(OnError::Bypass) | None => OnStoreError::Bypass,
     };
-    let builder = Cache::builder(config.table.clone(), store).on_store_error(on_error);
+    let builder = Cache::builder(config.table.clone(), store).on_store_error(on_error).clock(clock);
     match &config.admin.token {
         Some(token) => builder.bypass_token(token.expose()).build(),
         None => builder.build(),

@@ -319,6 +319,28 @@ fn what_a_route_asks_of_the_body() {
 }
 
 #[test]
+fn what_a_head_tells_of_its_body_holds() {
+    use Foreseen::{Open, Refused, Stored};
+    let too_small = Refused(Reason::BodyTooSmall);
+    for (min_body, body_not, length, foreseen) in [
+        (0, &[][..], None, Stored),
+        (0, &[], Some(0), Stored),
+        (2, &[], None, Open),
+        (2, &[], Some(1), too_small),
+        (2, &[], Some(2), Stored),
+        (0, &["null"], None, Open),
+        (0, &["null"], Some(3), Stored),
+        (0, &["null"], Some(4), Open),
+        (0, &["null"], Some(400), Open),
+        (9, &["null"], Some(4), too_small),
+    ] {
+        let body_not = body_not.iter().map(|&text| text.to_owned()).collect();
+        let store_if = StoreIf { min_body, body_not, ..StoreIf::default() };
+        assert_eq!(foresee_body(&store_if, length), foreseen, "{store_if:?} {length:?}");
+    }
+}
+
+#[test]
 fn a_client_can_keep_its_answer_out_rfc_9111_5_2_1_5() {
     let mut rig = Rig::new();
     rig.lookup.client = ClientTerms { no_store: true, ..ClientTerms::default() };

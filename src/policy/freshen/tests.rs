@@ -202,3 +202,13 @@ fn a_head_freshens_the_get_that_it_confirms_rfc_9111_4_3_5() {
     }
     assert!(matches!(answered(Method::GET, &entry, 200, &same), After::Replace));
 }
+
+#[test]
+fn a_client_s_no_store_does_not_make_a_304_useless_rfc_9111_5_2_1_5() {
+    let entry = stored(&[("cache-control", "max-age=60"), ("etag", "\"1\"")]);
+    let client = ClientTerms { no_store: true, no_cache: true, ..ClientTerms::default() };
+    let lookup = Lookup { client, ..Lookup::default() };
+    let answer = response(304, &[("etag", "\"1\"")]);
+    let found = after(&request(Method::GET), &lookup, &entry, &answer, at(LATER), &Options::default());
+    assert!(matches!(found, After::Freshen(_)), "{found:?}");
+}
