@@ -68,6 +68,8 @@ pub enum Reason {
     Expired,
     /// A 206 or another answer to part of a resource.
     Partial,
+    /// The answer to a POST does not say that it stands for a GET.
+    Post,
     /// An event stream, gRPC or multipart stream.
     Stream,
     /// `store_if`: the body is shorter than the route wants.
@@ -174,6 +176,7 @@ impl Reason {
             Self::NoLifetime => ("no-lifetime", "The response has no freshness lifetime and no validator."),
             Self::Expired => ("expired", "The response was stale on arrival and has no validator."),
             Self::Partial => ("partial", "The response is part of a resource."),
+            Self::Post => ("post", "The answer to the POST does not say that it stands for a GET."),
             Self::Stream => ("stream", "The response is a stream."),
             Self::BodyTooSmall => ("body-too-small", "The body is shorter than store_if.min_body."),
             Self::BodyRefused => ("body-refused", "The body is one of store_if.body_not."),

@@ -278,6 +278,7 @@ mod tests {
         assert!(!parts.headers.contains_key("x-larder-token"));
         assert_eq!(parts.headers["cookie"], "c=1");
     }
+
     #[test]
     fn a_keyed_host_is_shown_as_it_is_keyed() {
         let rule = Rule::new("/a").unwrap().ttl(std::time::Duration::from_secs(1));
@@ -296,27 +297,5 @@ mod tests {
                 "{target} {host}"
             );
         }
-    }
-
-    #[test]
-    fn the_content_of_a_query_counts_and_so_does_what_it_means() {
-        let digest_of = |content: Option<&str>, fields: &[(HeaderName, &'static str)]| {
-            let headers = fields.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect();
-            digest(&VaryOn::default(), &headers, content.map(str::as_bytes))
-        };
-        let asked = [
-            digest_of(None, &[]),
-            digest_of(Some(""), &[]),
-            digest_of(Some("a"), &[]),
-            digest_of(Some("b"), &[]),
-            digest_of(Some("a"), &[(CONTENT_TYPE, "text/plain")]),
-            digest_of(Some("a"), &[(CONTENT_TYPE, "application/json")]),
-            digest_of(Some("a"), &[(CONTENT_ENCODING, "text/plain")]),
-            digest_of(Some("a"), &[(CONTENT_LANGUAGE, "text/plain")]),
-        ];
-        for (at, one) in asked.iter().enumerate() {
-            assert!(asked[at + 1..].iter().all(|other| other != one), "{at}");
-        }
-        assert_eq!(asked[2], digest_of(Some("a"), &[(COOKIE, "unkeyed")]));
     }
 }

@@ -198,7 +198,7 @@ where
     }
 
     /// Judges an ordinary answer.
-    fn admit(
+    pub(super) fn admit(
         &self,
         response: Response<RB>,
         times: Times,

@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use super::background::Background;
 use super::flight::Flights;
 use super::keyed::ForwardedProto;
+use super::lease::LeaseGuard;
 use super::service::CacheLayer;
 use super::uncacheable::Uncacheable;
 use crate::clock::Clock;
@@ -60,6 +61,23 @@ impl Core {
     pub(super) async fn invalidate(&self, selector: &Selector) -> Result<Cleared, StoreError> {
         let _cut = self.flights.cut(selector.clone());
         self.store.invalidate(selector).wait().await
+    }
+}
+
+impl Core {
+    /// The same, for a write whose own answer is to be stored: this flight keeps its lease, and its right to store. Any
+    /// other invalidation ends both.
+    pub(super) async fn invalidate_around(
+        &self,
+        selector: &Selector,
+        flight: u64,
+        lease: &LeaseGuard,
+    ) -> Result<Cleared, StoreError> {
+        let _cut = self.flights.cut_around(selector.clone(), flight);
+        match lease.lease() {
+            Some(lease) => self.store.invalidate_around(selector, lease).wait().await,
+            None => self.store.invalidate(selector).wait().await,
+        }
     }
 }
 

@@ -35,6 +35,7 @@ mod keyed;
 mod landings;
 mod late_tags;
 mod lease;
+mod post;
 mod query;
 mod respond;
 mod service;

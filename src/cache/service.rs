@@ -130,7 +130,7 @@ where
                 }
             }
             Ask::Write => {
-                let write = clear::Write::new(self.core.clone(), Arc::clone(&table), signs, &parts);
+                let write = clear::Write::new(self.core.clone(), Arc::clone(&table), signs, self.proto, &parts);
                 let request = Request::from_parts(parts, body);
                 State::Later(Box::pin(write.send(self.inner.clone(), request)))
             }

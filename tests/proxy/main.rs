@@ -15,6 +15,7 @@ mod forwarding;
 mod front;
 mod http2;
 mod interim;
+mod posts;
 mod query;
 mod ranges;
 mod retry;
