@@ -25,6 +25,7 @@ mod computed;
 mod content;
 mod deliver;
 mod direct;
+pub mod explain;
 mod fetch;
 mod fill;
 mod flight;
@@ -41,6 +42,7 @@ mod respond;
 mod service;
 mod uncacheable;
 mod warm;
+mod way;
 
 pub use body::Body;
 pub use direct::PutError;

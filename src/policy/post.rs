@@ -24,7 +24,8 @@ pub fn stands_for_get(
     options: &Options,
 ) -> Result<(), Reason> {
     let directives = Directives::read(&answer.headers, &options.targeted_fields);
-    let is_fresh = stated_lifetime(&directives, &answer.headers, times).is_some_and(|lifetime| !lifetime.is_zero());
+    let is_fresh =
+        stated_lifetime(&directives, &answer.headers, times).is_some_and(|(lifetime, _)| !lifetime.is_zero());
     let mut lines = answer.headers.get_all(CONTENT_LOCATION).iter();
     let named = match (lines.next(), lines.next()) {
         (Some(line), None) => line.to_str().ok(),

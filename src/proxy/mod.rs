@@ -42,7 +42,7 @@ mod tunnel;
 
 pub use body::Body;
 pub use config::{HostHeader, ProxyConfig, UpstreamError};
-pub use edge::{Edge, EdgeBody, EdgeError, EdgeFuture, EdgeRules, HostName, check};
+pub use edge::{Edge, EdgeBody, EdgeError, EdgeFuture, EdgeRules, HostName, check, pass};
 pub use incoming::ClientBody;
 pub use listen::{ClientAddr, Drained, Limits, serve};
 pub use network::Network;

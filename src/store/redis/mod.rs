@@ -31,6 +31,7 @@ mod fault;
 mod finding;
 mod gather;
 mod health;
+mod inspect;
 mod link;
 mod names;
 mod queue;
@@ -72,7 +73,7 @@ use self::tracking::Access;
 use crate::clock::Clock;
 use crate::invalidation::{Cleared, Selector};
 use crate::key::Key;
-use crate::store::{Fence, Found, Health, Labels, Lease, Put, Reply, Store, StoreError, Stored, VariantId};
+use crate::store::{Fence, Found, Health, Inspected, Labels, Lease, Put, Reply, Store, StoreError, Stored, VariantId};
 
 /// How long a count of everything is good for.
 const COUNT_FOR: Duration = Duration::from_secs(1);
@@ -237,6 +238,14 @@ impl Store for RedisStore {
 
     fn health(&self) -> Reply<Health> {
         Reply::Later(Box::pin(self.redis().health()))
+    }
+
+    fn inspect(&self, key: &Key) -> Reply<Result<Inspected, StoreError>> {
+        self.down().unwrap_or_else(|| Reply::Later(Box::pin(self.redis().inspect(key.clone()))))
+    }
+
+    fn record_name(&self, key: &Key) -> Option<String> {
+        Some(self.0.names.record(key))
     }
 }
 
