@@ -5,7 +5,7 @@ use std::process::{Command, Output, Stdio};
 
 use crate::redis_cluster::RedisCluster;
 use crate::redis_sentinel::Sentinels;
-use crate::redis_server::{RedisServer, free_port};
+use crate::redis_server::{RedisServer, free_port, until};
 use crate::rig::Rig;
 
 /// A certificate authority, and certificates of a server and of a client, as PEM files in this folder.
@@ -132,6 +132,44 @@ fn what_a_server_is_and_what_it_should_be_is_told() {
     assert!(redis_said["findings"][0]["message"].as_str().unwrap().contains("allkeys-lru"), "{said}");
     server.cli(&["CONFIG", "SET", "maxmemory", "0"]);
     assert!(check(&redis, &["--strict"]).1.contains("hint: Redis has no maxmemory"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_is_not_used_until_it_is_a_master() {
+    let master = RedisServer::on_tcp();
+    let port = master.tcp_url().rsplit(':').next().unwrap().trim_end_matches("/0").to_owned();
+    let server = RedisServer::with(&["--replicaof", "127.0.0.1", &port]);
+    until("the replica is in step", || server.cli(&["INFO", "replication"]).contains("master_link_status:up"));
+    let rig = Rig::start(&format!("redis: {{ url: '{}' }}\nmemory: off\n", server.url())).await;
+    rig.logs("name the master in redis.url").await;
+    assert!(rig.load(160).await.queued > 0);
+    rig.health_with("takes no writes").await;
+    server.cli(&["REPLICAOF", "NO", "ONE"]);
+    rig.logs("Redis is used again").await;
+    rig.stores("/p/1").await;
+    rig.look_at_all().await;
+    // It is made a replica again while it is used, as behind a name that leads to another server.
+    server.cli(&["REPLICAOF", "127.0.0.1", &port]);
+    until("it takes no writes", || server.cli(&["SET", "x", "1"]).contains("READONLY"));
+    rig.load(160).await;
+    rig.health_with(r#""status":"degraded""#).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_operator_should_set_is_told_at_the_start() {
+    for (settings, foreign, told) in [
+        (["--maxmemory", "64mb", "--maxmemory-policy", "noeviction"], false, "set maxmemory-policy allkeys-lru"),
+        (["--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru"], true, "give larder a server of its own"),
+    ] {
+        let server = RedisServer::with(&settings);
+        if foreign {
+            server.cli(&["SET", "somebody:else", "1"]);
+        }
+        let rig = Rig::start(&format!("redis: {{ url: '{}' }}\n", server.url())).await;
+        rig.logs(told).await;
+        rig.stores("/p/1").await;
+        assert_eq!(rig.logged("WARN"), 1, "{}", rig.log());
+    }
 }
 
 #[test]
