@@ -62,7 +62,7 @@ pub(in crate::store) use self::tracking::{Listener, News};
 pub use self::trouble::Trouble;
 
 use self::arrival::Acquaintance;
-use self::clear::Sweep;
+use self::clear::{Spared, Sweep};
 use self::fault::Fault;
 use self::health::Knowledge;
 use self::link::{Link, State};
@@ -216,14 +216,19 @@ impl Store for RedisStore {
     fn remove(&self, key: &Key) -> Reply<Result<(), StoreError>> {
         let (redis, name) = (self.redis(), self.0.names.record(key));
         Reply::Later(Box::pin(async move {
-            redis.drop_record(&name, "", true, redis.link.write_timeout).await?;
+            redis.drop_record(&name, "", Some(""), redis.link.write_timeout).await?;
             Ok(())
         }))
     }
 
     fn invalidate(&self, selector: &Selector) -> Reply<Result<Cleared, StoreError>> {
-        let kept = Kept { redis: self.redis(), selector: Some(selector.clone()) };
-        Reply::Later(Box::pin(async move { Ok(kept.carry_out().await) }))
+        self.redis().clear(selector, None)
+    }
+
+    fn invalidate_around(&self, selector: &Selector, lease: &Lease) -> Reply<Result<Cleared, StoreError>> {
+        let redis = self.redis();
+        let spared = redis.spared(lease);
+        redis.clear(selector, spared)
     }
 
     fn count(&self, selector: &Selector) -> Reply<Result<u64, StoreError>> {
@@ -256,6 +261,11 @@ impl Redis {
             State::Up if self.is_sure() => Ok(()),
             _ => Err(StoreError::Unavailable("Redis has just come back".into())),
         }
+    }
+
+    fn clear(self: Arc<Self>, selector: &Selector, spared: Option<Spared>) -> Reply<Result<Cleared, StoreError>> {
+        let kept = Kept { redis: self, selector: Some(selector.clone()), spared };
+        Reply::Later(Box::pin(async move { Ok(kept.carry_out().await) }))
     }
 
     /// Carries out what waits, oldest first.
@@ -296,6 +306,8 @@ impl Redis {
 struct Kept {
     redis: Arc<Redis>,
     selector: Option<Selector>,
+    /// A lease that stays, unless the invalidation has to wait.
+    spared: Option<Spared>,
 }
 
 impl Kept {
@@ -304,7 +316,8 @@ impl Kept {
         let redis = Arc::clone(&self.redis);
         let mut swept = if redis.queue.len() > 0 { redis.catch_up().await.map(|()| 0) } else { Ok(0) };
         if swept.is_ok() {
-            swept = redis.sweep(&selector, Sweep::Delete).await;
+            let sweep = self.spared.as_ref().map_or(Sweep::Delete, Sweep::Around);
+            swept = redis.sweep(&selector, sweep).await;
         }
         match swept {
             Ok(deleted) => {
