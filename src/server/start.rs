@@ -11,6 +11,7 @@ use crate::config::{Config, HostHeader, Memory, OnError, Redis, RedisUrl};
 use crate::proxy::{
     self, ClientAddr, Edge, EdgeError, EdgeRules, HostName, Network, Proxy, ProxyConfig, UpstreamError,
 };
+use crate::route::Table;
 use crate::store::{MemoryStore, NearConfig, RedisConfig, RedisConfigError, RedisStore, Store, TieredStore};
 
 use super::upload::Uploads;
@@ -66,7 +67,7 @@ pub enum StartError {
 pub async fn cache(config: &Config) -> Result<Cache, StartError> {
     match (&config.redis, config.memory) {
         (Some(redis), memory) => {
-            let redis = RedisStore::connect(redis_config(redis), Clock::system()).await?;
+            let redis = RedisStore::connect(redis_config(redis, &config.table), Clock::system()).await?;
             Ok(match near_config(memory) {
                 Some(near) => on_store(config, TieredStore::new(near, redis, Clock::system())),
                 None => on_store(config, redis),
@@ -85,7 +86,7 @@ fn near_config(memory: Memory) -> Option<NearConfig> {
     }
 }
 
-fn redis_config(redis: &Redis) -> RedisConfig {
+fn redis_config(redis: &Redis, table: &Table) -> RedisConfig {
     RedisConfig {
         url: with_credentials(&redis.url),
         key_prefix: redis.key_prefix.clone(),
@@ -93,7 +94,13 @@ fn redis_config(redis: &Redis) -> RedisConfig {
         connect_timeout: redis.connect_timeout,
         read_timeout: redis.read_timeout,
         write_timeout: redis.write_timeout,
+        compress: redis.compress.map(bytes),
+        largest_body: bytes(table.largest_body()),
     }
+}
+
+fn bytes(size: u64) -> usize {
+    usize::try_from(size).unwrap_or(usize::MAX)
 }
 
 /// The URL with the user and the password that its `Display` leaves out. Never to be logged.
@@ -189,6 +196,18 @@ mod tests {
         assert_eq!(near_config(Memory::On { max_bytes: 3, max_ttl, degraded_ttl }), Some(near));
         assert_eq!(near_config(Memory::Off), None);
         assert_eq!(near_config(Memory::default()), Some(NearConfig::default()));
+    }
+
+    #[test]
+    fn bodies_are_compressed_as_configured_and_up_to_the_largest_of_any_route() {
+        use crate::config::{Env, Source};
+        let config = |text: &str| Config::parse(&Source::new("routes.yaml", text.to_owned()), &Env::empty()).unwrap();
+        let redis = |text: &str| redis_config(config(text).redis.as_ref().unwrap(), &config(text).table);
+        let plain = redis("redis: {}\nroutes: [{ path: /a, ttl: 1s }, { path: /b, ttl: 1s, max_body: 3KiB }]");
+        assert_eq!((plain.compress, plain.largest_body), (Some(4096), 8 << 20));
+        let large = redis("redis: { compress: { min_bytes: 1KiB } }\nroutes: [{ path: /b, ttl: 1s, max_body: 9MiB }]");
+        assert_eq!((large.compress, large.largest_body), (Some(1024), 9 << 20));
+        assert_eq!(redis("redis: { compress: off }").compress, None);
     }
 
     #[test]

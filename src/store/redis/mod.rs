@@ -1,8 +1,9 @@
 //! The shared store: Redis 6.2 or newer, or Valkey; standalone, Cluster or Sentinel.
 //!
 //! **One response is one hash**, `<prefix>:<key>`. Its root field `r` is the entry, or the list of `Vary` names when
-//! there are variants, each in a field `v:<digest>`; `l` is the lease while the key is being fetched. So one `DEL`, by
-//! anyone, removes all variants and ends the fill in flight. Beside them: `x`, when the entry is of no more use; `g`,
+//! there are variants, each in a field `v:<digest>`; `l` is the lease while the key is being fetched. A large body stands in a
+//! field of its own, `b` or `b:<digest>`, so that no read of an entry waits for it unasked. So one `DEL`, by anyone,
+//! removes all variants and ends the fill in flight. Beside them: `x`, when the entry is of no more use; `g`,
 //! the labels it is cleared by; `k`, the full key where the name is hashed; `o`, the variants from old to new. Every
 //! key has a time to live.
 //!
@@ -27,9 +28,11 @@ mod connection;
 mod fault;
 mod gather;
 mod health;
+mod large;
 mod link;
 mod names;
 mod queue;
+mod read;
 mod record;
 mod scripts;
 mod tracking;
@@ -39,6 +42,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 pub use self::config::{RedisConfig, RedisConfigError};
@@ -54,6 +58,7 @@ use self::tracking::Access;
 use crate::clock::Clock;
 use crate::invalidation::{Cleared, Selector};
 use crate::key::Key;
+use crate::store::wire::Packing;
 use crate::store::{Fence, Found, Health, Labels, Lease, Put, Reply, Store, StoreError, Stored, VariantId};
 
 /// How long a count of everything is good for.
@@ -74,6 +79,8 @@ struct Redis {
     knowledge: Knowledge,
     garbage: AtomicU64,
     tokens: AtomicU64,
+    packing: Packing,
+    aside: Arc<Semaphore>,
     counted: Mutex<Option<(Instant, u64)>>,
 }
 
@@ -98,6 +105,8 @@ impl RedisStore {
             knowledge: Knowledge::default(),
             garbage: AtomicU64::new(0),
             tokens: AtomicU64::new(0),
+            packing: Packing { from: config.compress, largest: config.largest_body },
+            aside: large::threads(),
             counted: Mutex::default(),
         });
         if redis.link.state() == State::Up {
