@@ -32,7 +32,7 @@
 //!
 //! # Features
 //! `server` (the default) brings everything and the program. An embedder takes `default-features = false` and any of
-//! `memory`, `redis`, `yaml`, `admin`.
+//! `memory`, `redis`, `yaml`, `admin`, `memo`.
 
 #[cfg(feature = "admin")]
 pub mod admin;
@@ -43,6 +43,8 @@ pub mod config;
 pub mod entry;
 pub mod invalidation;
 pub mod key;
+#[cfg(feature = "memo")]
+pub mod memo;
 pub mod outcome;
 pub mod policy;
 #[cfg(feature = "server")]

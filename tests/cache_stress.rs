@@ -24,6 +24,9 @@ use larder::route::{Rule, Table};
 use larder::store::{MemoryStore, Store};
 use tower::{Layer as _, Service, ServiceExt as _};
 
+#[path = "rig/dice.rs"]
+mod dice;
+use dice::Dice;
 #[path = "rig/slow_store.rs"]
 mod slow_store;
 use slow_store::SlowStore;
@@ -35,18 +38,7 @@ const CHUNKS: usize = 3;
 
 type Empty = http_body_util::Empty<Bytes>;
 
-/// Numbers that look random and are the same for the same seed.
-struct Dice(u64);
-
 impl Dice {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % n
-    }
-
     async fn dawdle(&mut self, most: u64) {
         for _ in 0..self.below(most + 1) {
             tokio::task::yield_now().await;

@@ -18,6 +18,7 @@ use super::flight::{Base, Boarding};
 use super::handle::{Core, OnStoreError};
 use super::join::Joined;
 use super::landings;
+use super::lease;
 use super::respond::{self, Reply as Answer, Signs};
 use super::service::{Looked, own};
 use super::{ResponseBody, background};
@@ -26,7 +27,7 @@ use crate::key::Key;
 use crate::outcome::{Forward, Outcome, Reason};
 use crate::policy::{self, Lookup, Precondition, Reuse};
 use crate::route::{Coalesce, Rule};
-use crate::store::{Found, Labels, Reply, StoreError};
+use crate::store::{Found, Reply, StoreError};
 
 /// One lookup that memory could not answer at once.
 pub(super) struct Flow<S, B> {
@@ -176,10 +177,7 @@ where
     /// Joins a flight, or begins one that takes `body`.
     fn board(&self, shared: bool, cause: &Cause, tried: &[u64], body: &mut Option<B>) -> Boarding<Fill<RB, S::Error>> {
         self.core.flights.board(&self.key, shared, tried, cause.landed, |id, landed| {
-            let labels = Labels {
-                category: self.rule.category_name().cloned(),
-                tags: self.rule.tags_for(self.parts.uri.path()),
-            };
+            let labels = lease::labels(&self.rule, self.parts.uri.path());
             let base = Base::new(id, self.key.clone(), labels.clone(), shared);
             let errand = Errand {
                 core: self.core.clone(),

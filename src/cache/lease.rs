@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use super::handle::Core;
 use crate::key::Key;
+use crate::route::Rule;
 use crate::store::{BoxFuture, Fence, Labels, Lease, Reply, StoreError};
 
 /// A lease that is given back when it is dropped unused.
@@ -34,6 +35,11 @@ pub(super) async fn ask(
         Reply::Later(answer) => Asked { core: core.clone(), answer: Some(answer) }.await,
     };
     lease.map(|lease| LeaseGuard::new(core.clone(), lease))
+}
+
+/// What the responses of a route can be selected by.
+pub(super) fn labels(rule: &Rule, path: &str) -> Labels {
+    Labels { category: rule.category_name().cloned(), tags: rule.tags_for(path) }
 }
 
 impl LeaseGuard {

@@ -20,6 +20,9 @@ mod ask;
 mod background;
 mod body;
 mod clear;
+#[cfg(feature = "memo")]
+mod computed;
+mod direct;
 mod fetch;
 mod fill;
 mod flight;
@@ -31,10 +34,13 @@ mod lease;
 mod respond;
 mod service;
 mod uncacheable;
+mod warm;
 
 pub use body::Body;
+pub use direct::PutError;
 pub use handle::{Builder, Cache, OnStoreError};
 pub use service::{CacheLayer, CacheService, ResponseFuture};
+pub use warm::Warmed;
 
 /// An error of any kind, as tower and axum carry them.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -1,5 +1,6 @@
 //! A response in the form in which it is stored.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,11 +9,11 @@ use http::header::{AGE, CONTENT_LENGTH, DATE, HeaderMap, HeaderName, SET_COOKIE,
 
 use super::date::HttpDate;
 use super::directives::Directives;
-use super::{SetCookie, Times, fields};
+use super::{SetCookie, Times, fields, variant_of};
 use crate::clock::Timestamp;
 use crate::entry::{Entry, Meta, Terms};
 use crate::invalidation::{Category, Tag};
-use crate::key::Key;
+use crate::key::{Key, VariantId};
 
 /// A response as it is stored; its body is still to come.
 #[derive(Clone, Debug)]
@@ -48,6 +49,11 @@ impl Storable {
     pub fn reusable_to(&self) -> Option<Duration> {
         let window = if self.terms.never_stale { Duration::ZERO } else { self.stale_while_revalidate };
         (!self.terms.always_validate).then(|| self.lifetime.saturating_add(window))
+    }
+
+    /// Its place among the variants of its key, where there are any: the fields that select one, and which it is.
+    pub fn variant(&self) -> Option<(Arc<[HeaderName]>, VariantId)> {
+        (!self.vary.is_empty()).then(|| (self.vary.as_slice().into(), variant_of(&self.selecting)))
     }
 
     /// The entry, once the body is complete.

@@ -51,6 +51,12 @@ impl Pattern {
         Ok(pattern)
     }
 
+    /// The pattern of the path `/`.
+    #[cfg(feature = "memo")]
+    pub(super) fn root() -> Self {
+        Self { text: "/".to_owned(), segments: vec![Segment::Literal(String::new())] }
+    }
+
     /// The pattern as written.
     pub fn as_str(&self) -> &str {
         &self.text

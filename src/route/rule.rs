@@ -80,8 +80,19 @@ impl Rule {
     /// # Errors
     /// [`RouteError::Pattern`] when the text is not a pattern.
     pub fn new(pattern: &str) -> Result<Self, RouteError> {
-        Ok(Self {
-            pattern: Pattern::parse(pattern)?,
+        Ok(Self::of(Pattern::parse(pattern)?))
+    }
+
+    /// A rule for values that have no path, each fresh this long.
+    #[cfg(feature = "memo")]
+    pub(crate) fn for_values(ttl: Duration) -> Self {
+        let rule = Self::of(Pattern::root());
+        Self { options: Options { max_ttl: ttl, ..rule.options.clone() }, ..rule }.ttl(ttl)
+    }
+
+    fn of(pattern: Pattern) -> Self {
+        Self {
+            pattern,
             caching: Caching::Unset,
             options: Options::default(),
             query: QueryFilter::All,
@@ -91,7 +102,7 @@ impl Rule {
             category: None,
             tags: Vec::new(),
             invalidates: Vec::new(),
-        })
+        }
     }
 
     /// Caches the route; responses without a freshness lifetime of their own are fresh this long.
@@ -158,6 +169,13 @@ impl Rule {
     pub fn tag(mut self, tag: &str) -> Result<Self, RouteError> {
         self.tags.push(Template::parse(tag, &self.pattern)?);
         Ok(self)
+    }
+
+    /// Tags of every response, taken as they stand.
+    #[must_use]
+    pub fn tags(mut self, tags: impl IntoIterator<Item = Tag>) -> Self {
+        self.tags.extend(tags.into_iter().map(|tag| Template::literal(tag.as_str())));
+        self
     }
 
     /// What a successful request of this method clears.

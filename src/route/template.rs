@@ -53,6 +53,11 @@ impl Template {
         Ok(Self { pieces })
     }
 
+    /// A text without parameters, whatever is in it.
+    pub(super) fn literal(text: &str) -> Self {
+        Self { pieces: vec![Piece::Literal(text.to_owned())] }
+    }
+
     /// The text with every parameter replaced by what it was bound to.
     pub(super) fn bind(&self, params: &[(&str, &str)]) -> String {
         self.bind_with(params, str::to_owned)

@@ -59,6 +59,11 @@ const ROOMS: &[Room] = &[
         &["clock", "entry", "invalidation", "key", "outcome", "policy", "policy::fields", "route", "stats", "store"],
         &["axum", "clap", "fred", "hyper", "hyper_util", "quick_cache", "saphyr_parser", "serde", "serde_json"],
     ),
+    room(
+        "memo",
+        &["cache", "invalidation", "key", "route", "stats", "store"],
+        &["axum", "clap", "fred", "hyper", "tokio"],
+    ),
     room("config", &["clock", "invalidation", "key", "policy", "policy::fields", "route"], NOT_A_STORE),
     room("proxy", &["clock", "outcome", "policy::fields"], &["axum", "clap", "fred", "quick_cache", "saphyr_parser"]),
     room(

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::HeaderName;
 
 use crate::cache::flight::Flight;
 use crate::cache::handle::Core;
@@ -12,7 +11,7 @@ use crate::entry::Entry;
 use crate::key::Key;
 use crate::outcome::Reason;
 use crate::policy::{self, Options, Storable, StoreIf};
-use crate::store::{Lease, Put, Reply, StoreError, Stored, VariantId};
+use crate::store::{Lease, Put, Reply, StoreError, Stored};
 
 /// Closes the doors of a flight when it is dropped, and keeps the flight in the list until then.
 pub(super) struct Landing(Option<Arc<dyn Flight>>);
@@ -76,7 +75,7 @@ impl Keep {
         }
         let Some(lease) = self.lease.take() else { return };
         let labels = lease.labels().clone();
-        let variant = variant(&self.storable);
+        let variant = self.storable.variant();
         let entry = Arc::new(self.storable.into_entry(self.key, labels.category, labels.tags, body));
         put(&core, lease, Put { entry, variant, max_variants: self.max_variants, now: core.clock.now() }, landing);
     }
@@ -84,7 +83,7 @@ impl Keep {
     /// Stores a head that a validation freshened, with the body that is stored already.
     pub(super) fn freshen(mut self, stored: &Entry, landing: Landing) -> Arc<Entry> {
         let core = self.lease.core().clone();
-        let variant = variant(&self.storable);
+        let variant = self.storable.variant();
         let meta = stored.meta();
         let (category, tags) = (meta.category.clone(), meta.tags.clone());
         let entry = Arc::new(self.storable.into_entry(self.key, category, tags, stored.body().clone()));
@@ -94,12 +93,6 @@ impl Keep {
         }
         entry
     }
-}
-
-/// The place of a response among the variants of its key, where there are any.
-fn variant(storable: &Storable) -> Option<(Arc<[HeaderName]>, VariantId)> {
-    let names: Arc<[HeaderName]> = storable.vary.as_slice().into();
-    (!names.is_empty()).then(|| (names, policy::variant_of(&storable.selecting)))
 }
 
 fn put(core: &Arc<Core>, lease: Lease, put: Put, landing: Landing) {
