@@ -4,6 +4,7 @@
 mod bodies;
 mod commands;
 mod garbage;
+mod reads;
 #[path = "../rig/redis_server.rs"]
 #[expect(dead_code, reason = "no server is frozen or killed here")]
 mod redis_server;

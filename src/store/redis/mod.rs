@@ -58,6 +58,7 @@ use self::tracking::Access;
 use crate::clock::Clock;
 use crate::invalidation::{Cleared, Selector};
 use crate::key::Key;
+use crate::store::reads::Reads;
 use crate::store::wire::Packing;
 use crate::store::{Fence, Found, Health, Labels, Lease, Put, Reply, Store, StoreError, Stored, VariantId};
 
@@ -67,7 +68,10 @@ const COUNT_FOR: Duration = Duration::from_secs(1);
 const COUNT_WITHIN: Duration = Duration::from_secs(5);
 
 /// Entries in Redis.
-pub struct RedisStore(Arc<Redis>);
+pub struct RedisStore {
+    redis: Arc<Redis>,
+    reads: Arc<Reads>,
+}
 
 struct Redis {
     link: Arc<Link>,
@@ -112,32 +116,52 @@ impl RedisStore {
         if redis.link.state() == State::Up {
             redis.look_around().await;
         }
-        Ok(Self(redis))
+        Ok(Self { redis, reads: Arc::default() })
     }
 
     /// How often something in Redis proved to be no entry and was removed.
     pub fn garbage(&self) -> u64 {
-        self.0.garbage.load(Ordering::Relaxed)
+        self.redis.garbage.load(Ordering::Relaxed)
     }
 
     /// Hears of every change to a record of a `GET`, under the record's physical name, until the listener is dropped.
     pub(in crate::store) fn listen(&self, hear: impl Fn(News<'_>) + Send + Sync + 'static) -> Listener {
-        Listener::spawn(self.0.access.clone(), Arc::clone(&self.0.link), hear)
+        Listener::spawn(self.redis.access.clone(), Arc::clone(&self.redis.link), hear)
     }
 
     /// What things are called here.
     pub(in crate::store) fn names(&self) -> Names {
-        self.0.names.clone()
+        self.redis.names.clone()
     }
 
     fn redis(&self) -> Arc<Redis> {
-        Arc::clone(&self.0)
+        Arc::clone(&self.redis)
+    }
+
+    /// Reads a record, or a variant of it, for one that asks. An error that needs no waiting comes at once.
+    pub(in crate::store) fn read(
+        &self,
+        key: &Key,
+        variant: Option<VariantId>,
+    ) -> Result<impl Future<Output = Result<Found, StoreError>> + Send + 'static, StoreError> {
+        if self.redis.link.state() == State::Down {
+            return Err(waiting_for_redis());
+        }
+        Ok(self.redis().read_record(key.clone(), variant))
+    }
+
+    /// The same for all that ask meanwhile.
+    fn shared_read(&self, key: &Key, variant: Option<VariantId>) -> Reply<Result<Found, StoreError>> {
+        match self.read(key, variant) {
+            Ok(read) => Reply::Later(Box::pin(self.reads.join(key, variant, |_| Box::pin(read)))),
+            Err(error) => Reply::Now(Err(error)),
+        }
     }
 
     /// The refusal that needs no waiting.
     fn down<T>(&self) -> Option<Reply<Result<T, StoreError>>> {
-        let down = self.0.link.state() == State::Down;
-        down.then(|| Reply::Now(Err(StoreError::Unavailable("waiting for Redis to come back".into()))))
+        let down = self.redis.link.state() == State::Down;
+        down.then(|| Reply::Now(Err(waiting_for_redis())))
     }
 }
 
@@ -165,11 +189,11 @@ impl Leases {
 
 impl Store for RedisStore {
     fn get(&self, key: &Key) -> Reply<Result<Found, StoreError>> {
-        self.down().unwrap_or_else(|| Reply::Later(Box::pin(self.redis().get(key.clone()))))
+        self.shared_read(key, None)
     }
 
     fn get_variant(&self, key: &Key, variant: &VariantId) -> Reply<Result<Found, StoreError>> {
-        self.down().unwrap_or_else(|| Reply::Later(Box::pin(self.redis().get_variant(key.clone(), *variant))))
+        self.shared_read(key, Some(*variant))
     }
 
     fn lease(&self, key: &Key, labels: &Labels, fence: &Arc<Fence>) -> Reply<Result<Lease, StoreError>> {
@@ -180,7 +204,14 @@ impl Store for RedisStore {
     fn put(&self, lease: Lease, put: Put) -> Reply<Result<Stored, StoreError>> {
         match self.down() {
             Some(refusal) => refusal,
-            None => Reply::Later(Box::pin(self.redis().put(lease, put))),
+            None => {
+                let (redis, reads, key) = (self.redis(), Arc::clone(&self.reads), lease.key().clone());
+                Reply::Later(Box::pin(async move {
+                    let stored = redis.put(lease, put).await;
+                    reads.pass(key.as_str());
+                    stored
+                }))
+            }
         }
     }
 
@@ -190,16 +221,24 @@ impl Store for RedisStore {
     }
 
     fn remove(&self, key: &Key) -> Reply<Result<(), StoreError>> {
-        let (redis, name) = (self.redis(), self.0.names.record(key));
+        let (redis, reads, key) = (self.redis(), Arc::clone(&self.reads), key.clone());
         Reply::Later(Box::pin(async move {
-            redis.drop_record(&name, "", true, redis.link.write_timeout).await?;
-            Ok(())
+            let name = redis.names.record(&key);
+            let removed = redis.drop_record(&name, "", true, redis.link.write_timeout).await;
+            reads.pass(key.as_str());
+            removed.map(drop).map_err(StoreError::from)
         }))
     }
 
     fn invalidate(&self, selector: &Selector) -> Reply<Result<Cleared, StoreError>> {
         let kept = Kept { redis: self.redis(), selector: Some(selector.clone()) };
-        Reply::Later(Box::pin(async move { Ok(kept.carry_out().await) }))
+        let (reads, selector) = (Arc::clone(&self.reads), selector.clone());
+        Reply::Later(Box::pin(async move {
+            let cleared = kept.carry_out().await;
+            // What is read from here on is joined to no read that was sent before.
+            reads.pass_selected(&selector);
+            Ok(cleared)
+        }))
     }
 
     fn count(&self, selector: &Selector) -> Reply<Result<u64, StoreError>> {
@@ -257,6 +296,10 @@ impl Redis {
             spawn(drain(Arc::downgrade(self)));
         }
     }
+}
+
+fn waiting_for_redis() -> StoreError {
+    StoreError::Unavailable("waiting for Redis to come back".into())
 }
 
 /// An invalidation that is kept unless it was carried out, dropped futures included.
@@ -325,9 +368,9 @@ fn spawn(task: impl Future<Output = ()> + Send + 'static) {
 impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisStore")
-            .field("names", &self.0.names)
-            .field("state", &self.0.link.state())
-            .field("queued", &self.0.queue.len())
+            .field("names", &self.redis.names)
+            .field("state", &self.redis.link.state())
+            .field("queued", &self.redis.queue.len())
             .finish_non_exhaustive()
     }
 }

@@ -24,17 +24,20 @@ enum Misfit {
 }
 
 impl Redis {
-    /// Reads the root of a key.
-    pub(super) async fn get(self: Arc<Self>, key: Key) -> Result<Found, StoreError> {
+    /// Reads the root of a key, or a variant.
+    pub(super) async fn read_record(
+        self: Arc<Self>,
+        key: Key,
+        variant: Option<VariantId>,
+    ) -> Result<Found, StoreError> {
         self.ready().await?;
-        self.read(&key, "r", "b").await
-    }
-
-    /// Reads a variant of a key.
-    pub(super) async fn get_variant(self: Arc<Self>, key: Key, id: VariantId) -> Result<Found, StoreError> {
-        self.ready().await?;
-        let id = hex(&id);
-        self.read(&key, &format!("v:{id}"), &format!("b:{id}")).await
+        match variant {
+            None => self.read(&key, "r", "b").await,
+            Some(id) => {
+                let id = hex(&id);
+                self.read(&key, &format!("v:{id}"), &format!("b:{id}")).await
+            }
+        }
     }
 
     async fn read(self: &Arc<Self>, key: &Key, field: &str, body: &str) -> Result<Found, StoreError> {

@@ -101,12 +101,7 @@ impl Store for TieredStore {
             Found::Absent => {}
             found => return Reply::Now(Ok(found)),
         }
-        let seen = self.tier.epoch(key);
-        let (tier, key, answer) = (&self.tier, key, self.redis.get(key));
-        later(answer, || {
-            let (tier, key) = (Arc::clone(tier), key.clone());
-            move |found: Result<Found, StoreError>| found.map(|found| tier.copy(&key, seen, found))
-        })
+        self.read(key, None)
     }
 
     fn get_variant(&self, key: &Key, variant: &VariantId) -> Reply<Result<Found, StoreError>> {
@@ -114,12 +109,7 @@ impl Store for TieredStore {
             Found::Absent => {}
             found => return Reply::Now(Ok(found)),
         }
-        let seen = self.tier.epoch(key);
-        let (tier, key, id, answer) = (&self.tier, key, *variant, self.redis.get_variant(key, variant));
-        later(answer, || {
-            let (tier, key) = (Arc::clone(tier), key.clone());
-            move |found: Result<Found, StoreError>| found.map(|found| tier.copy_variant(&key, id, seen, found))
-        })
+        self.read(key, Some(*variant))
     }
 
     fn lease(&self, key: &Key, labels: &Labels, fence: &Arc<Fence>) -> Reply<Result<Lease, StoreError>> {
@@ -198,6 +188,25 @@ impl Store for TieredStore {
 }
 
 impl TieredStore {
+    /// Reads Redis, with all that ask for the same meanwhile; one copy is made for all of them.
+    fn read(&self, key: &Key, variant: Option<VariantId>) -> Reply<Result<Found, StoreError>> {
+        let read = match self.redis.read(key, variant) {
+            Ok(read) => read,
+            Err(error) => return Reply::Now(Err(error)),
+        };
+        let waiting = self.tier.reads.join(key, variant, |seen| {
+            let (tier, key) = (Arc::clone(&self.tier), key.clone());
+            Box::pin(async move {
+                let found = read.await?;
+                Ok(match variant {
+                    None => tier.copy(&key, seen, found),
+                    Some(id) => tier.copy_variant(&key, id, seen, found),
+                })
+            })
+        });
+        Reply::Later(Box::pin(waiting))
+    }
+
     /// Has the fill cut off when its lease is taken away, from before the lease is there.
     fn watched(
         &self,
