@@ -166,15 +166,15 @@ impl Store for TieredStore {
     }
 
     fn invalidate(&self, selector: &Selector) -> Reply<Result<Cleared, StoreError>> {
-        self.tier.forget(selector);
-        let (tier, answer) = (&self.tier, self.redis.invalidate(selector));
-        later(answer, || {
-            let (tier, selector) = (Arc::clone(tier), selector.clone());
-            move |cleared| {
-                tier.forget(&selector);
-                cleared
-            }
-        })
+        // Kept from here on, should nobody wait for the rest.
+        let answer = self.redis.invalidate(selector);
+        let (tier, selector) = (Arc::clone(&self.tier), selector.clone());
+        Reply::Later(Box::pin(async move {
+            tier.forget_aside(&selector).await;
+            let cleared = answer.wait().await;
+            tier.forget_aside(&selector).await;
+            cleared
+        }))
     }
 
     fn count(&self, selector: &Selector) -> Reply<Result<u64, StoreError>> {

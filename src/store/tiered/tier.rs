@@ -127,10 +127,17 @@ impl Tier {
     /// Forgets what an invalidation names.
     pub(super) fn forget(&self, selector: &Selector) {
         self.reads.pass_selected(selector);
-        if *selector == Selector::All {
-            return self.memory.clear();
-        }
         self.memory.drop_selected(selector);
+    }
+
+    /// The same, on a thread of its own when that is much work: no answer waits for it.
+    pub(super) async fn forget_aside(self: &Arc<Self>, selector: &Selector) {
+        if !self.memory.is_wide(selector) {
+            return self.forget(selector);
+        }
+        let (tier, selector) = (Arc::clone(self), selector.clone());
+        // It fails only when the process ends.
+        let _ = tokio::task::spawn_blocking(move || tier.forget(&selector)).await;
     }
 
     fn lifetime(&self) -> Duration {
