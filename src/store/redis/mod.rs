@@ -60,7 +60,7 @@ use crate::invalidation::{Cleared, Selector};
 use crate::key::Key;
 use crate::store::reads::Reads;
 use crate::store::wire::Packing;
-use crate::store::{Fence, Found, Health, Labels, Lease, Put, Reply, Store, StoreError, Stored, VariantId};
+use crate::store::{BoxFuture, Fence, Found, Health, Labels, Lease, Put, Reply, Store, StoreError, Stored, VariantId};
 
 /// How long a count of everything is good for.
 const COUNT_FOR: Duration = Duration::from_secs(1);
@@ -138,30 +138,28 @@ impl RedisStore {
         Arc::clone(&self.redis)
     }
 
-    /// Reads a record, or a variant of it, for one that asks. An error that needs no waiting comes at once.
+    /// Reads a record, or a variant of it, for one that asks.
     pub(in crate::store) fn read(
         &self,
         key: &Key,
         variant: Option<VariantId>,
-    ) -> Result<impl Future<Output = Result<Found, StoreError>> + Send + 'static, StoreError> {
-        if self.redis.link.state() == State::Down {
-            return Err(waiting_for_redis());
-        }
-        Ok(self.redis().read_record(key.clone(), variant))
+    ) -> impl Future<Output = Result<Found, StoreError>> + Send + use<> {
+        self.redis().read_record(key.clone(), variant)
     }
 
     /// The same for all that ask meanwhile.
     fn shared_read(&self, key: &Key, variant: Option<VariantId>) -> Reply<Result<Found, StoreError>> {
-        match self.read(key, variant) {
-            Ok(read) => Reply::Later(Box::pin(self.reads.join(key, variant, |_| Box::pin(read)))),
-            Err(error) => Reply::Now(Err(error)),
-        }
+        self.down().unwrap_or_else(|| {
+            // Boxed where it is made: moving it about would cost as much as all the rest.
+            let begin = |_| -> BoxFuture<_> { Box::pin(self.read(key, variant)) };
+            Reply::Later(Box::pin(self.reads.join(key, variant, begin)))
+        })
     }
 
     /// The refusal that needs no waiting.
-    fn down<T>(&self) -> Option<Reply<Result<T, StoreError>>> {
+    pub(in crate::store) fn down<T>(&self) -> Option<Reply<Result<T, StoreError>>> {
         let down = self.redis.link.state() == State::Down;
-        down.then(|| Reply::Now(Err(waiting_for_redis())))
+        down.then(|| Reply::Now(Err(StoreError::Unavailable("waiting for Redis to come back".into()))))
     }
 }
 
@@ -296,10 +294,6 @@ impl Redis {
             spawn(drain(Arc::downgrade(self)));
         }
     }
-}
-
-fn waiting_for_redis() -> StoreError {
-    StoreError::Unavailable("waiting for Redis to come back".into())
 }
 
 /// An invalidation that is kept unless it was carried out, dropped futures included.

@@ -27,7 +27,9 @@ use std::time::Duration;
 use self::tier::Tier;
 use self::under_way::UnderWay;
 use super::redis::{Listener, News, RedisStore};
-use super::{Fence, Found, Health, Labels, Lease, MemoryStore, Near, Put, Reply, Store, StoreError, Stored, VariantId};
+use super::{
+    BoxFuture, Fence, Found, Health, Labels, Lease, MemoryStore, Near, Put, Reply, Store, StoreError, Stored, VariantId,
+};
 use crate::clock::Clock;
 use crate::invalidation::{Cleared, Selector};
 use crate::key::Key;
@@ -190,21 +192,19 @@ impl Store for TieredStore {
 impl TieredStore {
     /// Reads Redis, with all that ask for the same meanwhile; one copy is made for all of them.
     fn read(&self, key: &Key, variant: Option<VariantId>) -> Reply<Result<Found, StoreError>> {
-        let read = match self.redis.read(key, variant) {
-            Ok(read) => read,
-            Err(error) => return Reply::Now(Err(error)),
-        };
-        let waiting = self.tier.reads.join(key, variant, |seen| {
-            let (tier, key) = (Arc::clone(&self.tier), key.clone());
-            Box::pin(async move {
-                let found = read.await?;
-                Ok(match variant {
-                    None => tier.copy(&key, seen, found),
-                    Some(id) => tier.copy_variant(&key, id, seen, found),
+        self.redis.down().unwrap_or_else(|| {
+            let begin = |seen| -> BoxFuture<_> {
+                let (tier, key, read) = (Arc::clone(&self.tier), key.clone(), self.redis.read(key, variant));
+                Box::pin(async move {
+                    let found = read.await?;
+                    Ok(match variant {
+                        None => tier.copy(&key, seen, found),
+                        Some(id) => tier.copy_variant(&key, id, seen, found),
+                    })
                 })
-            })
-        });
-        Reply::Later(Box::pin(waiting))
+            };
+            Reply::Later(Box::pin(self.tier.reads.join(key, variant, begin)))
+        })
     }
 
     /// Has the fill cut off when its lease is taken away, from before the lease is there.
