@@ -18,6 +18,7 @@
 mod access;
 mod admin;
 mod bind;
+mod gate;
 mod reload;
 mod start;
 mod upload;
@@ -28,11 +29,13 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 pub use bind::bind;
+pub use gate::EdgeGate;
 pub use reload::{Reload, judge};
-pub use start::{StartError, cache, check_exposure};
+pub use start::{StartError, cache, check_exposure, redis_config};
 
 use crate::admin::Readiness;
 use crate::cache::Cache;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::proxy::{self, Drained, Limits};
 use access::AccessLog;
@@ -54,6 +57,7 @@ pub struct Listeners {
 pub struct Server {
     cache: Cache,
     stack: start::Stack,
+    gate: EdgeGate,
     admin_token: Option<String>,
     drain_timeout: Duration,
 }
@@ -83,10 +87,20 @@ impl Server {
     /// # Errors
     /// [`StartError`] when the configuration lacks what a server needs.
     pub async fn start(config: &Config) -> Result<Self, StartError> {
-        let cache = start::cache(config).await?;
+        Self::start_by(config, Clock::system()).await
+    }
+
+    /// The same with a clock of the caller's: what is stored ages by it. A [`Clock::manual`] lets a test wait an hour in no
+    /// time; connections and their timeouts keep to the system's time.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub async fn start_by(config: &Config, clock: Clock) -> Result<Self, StartError> {
+        let cache = start::cache_by(config, clock).await?;
         let stack = start::stack(config, &cache)?;
+        let gate = EdgeGate::of(config)?;
         let admin_token = config.admin.token.as_ref().map(|token| token.expose().to_owned());
-        Ok(Self { cache, stack, admin_token, drain_timeout: config.drain_timeout })
+        Ok(Self { cache, stack, gate, admin_token, drain_timeout: config.drain_timeout })
     }
 
     /// The cache, for those who change its routes or clear it from within.
@@ -114,6 +128,7 @@ impl Server {
             listener: listeners.admin,
             cache: self.cache.clone(),
             token: self.admin_token,
+            gate: self.gate,
             readiness: readiness.clone(),
             drain_timeout: farewell,
             // An error says that the sender is gone, which says the same.

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::pin::pin;
 use std::sync::Arc;
 
-use http::header::{CONTENT_LENGTH, IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE};
+use http::header::CONTENT_LENGTH;
 use http::{Method, Request, Response, StatusCode, request};
 use http_body::Body as HttpBody;
 use tokio::time::Sleep;
@@ -15,19 +15,21 @@ use super::body::Body;
 use super::fetch::Errand;
 use super::fill::{Fill, Landed, Reader, Shown};
 use super::flight::{Base, Boarding};
-use super::handle::{Core, OnStoreError};
+use super::handle::Core;
 use super::join::Joined;
 use super::landings;
 use super::lease;
 use super::respond::{self, Reply as Answer, Signs};
 use super::service::{Looked, own};
+use super::way::{Circumstances, Way, way};
 use super::{ResponseBody, background};
 use crate::entry::Entry;
+use crate::invalidation::Tag;
 use crate::key::Key;
 use crate::outcome::{Forward, Outcome, Reason};
 use crate::policy::{self, Lookup, Precondition, Reuse};
-use crate::route::{Coalesce, Rule};
-use crate::store::{Found, Reply, StoreError};
+use crate::route::Rule;
+use crate::store::{Found, Labels, Reply, StoreError};
 
 /// One lookup that memory could not answer at once.
 pub(super) struct Flow<S, B> {
@@ -80,11 +82,15 @@ where
                     }
                     return Ok(self.serve(&entry, Some(reason)));
                 }
+                // RFC 9211 §2.2 tells a fresh response that this request cannot have from a stale one.
+                Reuse::Validate(reason @ Reason::ClientCacheControl) => {
+                    (because(Forward::Request, reason), Some(entry))
+                }
                 Reuse::Validate(reason) => (because(Forward::Stale, reason), Some(entry)),
                 Reuse::Fetch(reason) => (because(Forward::Bypass, reason), None),
             },
             Stock::Nothing(forward) => (Outcome::forwarded(forward), None),
-            Stock::Failure(reason) if self.core.on_error == OnStoreError::Error => {
+            Stock::Failure(reason) if self.core.refuses_without_store() => {
                 return Ok(self.refuse(StatusCode::BAD_GATEWAY, "the shared store failed", reason));
             }
             Stock::Failure(reason) => (because(Forward::UriMiss, reason), None),
@@ -114,23 +120,16 @@ where
 
     /// Fetches the answer, with others where it may be shared.
     async fn fetch(self, body: B, cause: Cause) -> Result<Response<Body<RB, S::Error>>, S::Error> {
-        if self.lookup.client.only_if_cached {
-            return Ok(self.refuse(StatusCode::GATEWAY_TIMEOUT, "not stored", Reason::ClientCacheControl));
-        }
-        let passed = match () {
-            () if self.lookup.head => Some(Reason::Head),
-            () if self.parts.headers.contains_key(RANGE) && cause.stale.is_none() => Some(Reason::Range),
-            () => None,
+        let mut shared = match self.way(cause.stale.is_some()) {
+            Way::Nowhere => {
+                return Ok(self.refuse(StatusCode::GATEWAY_TIMEOUT, "not stored", Reason::OnlyIfCached));
+            }
+            Way::Alone(reason) => {
+                let outcome = Outcome { detail: cause.outcome.detail.or(reason), ..cause.outcome };
+                return self.alone(body, outcome).await;
+            }
+            way => way == Way::Shared,
         };
-        if let Some(reason) = passed {
-            let outcome = Outcome { detail: cause.outcome.detail.or(Some(reason)), ..cause.outcome };
-            return self.alone(body, outcome).await;
-        }
-        if cause.stale.is_none() && self.is_conditional() && self.is_uncacheable() {
-            // What is fetched to be stored is fetched whole. Nothing will be stored, so the origin may answer 304.
-            return self.alone(body, cause.outcome).await;
-        }
-        let mut shared = self.may_share();
         let mut outcome = cause.outcome;
         let (mut tried, mut body) = (Vec::new(), Some(body));
         let mut patience = pin!(None::<Sleep>);
@@ -156,28 +155,17 @@ where
         }
     }
 
-    /// Whether this request may be answered by a fetch that was begun for another, and its own fetch may answer others.
-    /// A client whose own Cache-Control counts has asked for something of its own.
-    fn may_share(&self) -> bool {
-        self.rule.coalescing() != Coalesce::Off
-            && !self.lookup.authorized
-            && self.lookup.client.is_empty()
-            && !self.is_uncacheable()
-    }
-
-    /// Whether the last answer could not be stored.
-    fn is_uncacheable(&self) -> bool {
-        self.core.uncacheable.contains(&self.key, self.core.clock.now())
-    }
-
-    fn is_conditional(&self) -> bool {
-        self.parts.headers.contains_key(IF_NONE_MATCH) || self.parts.headers.contains_key(IF_MODIFIED_SINCE)
+    fn way(&self, stale: bool) -> Way {
+        let uncacheable = self.core.uncacheable.contains(&self.key, self.core.clock.now());
+        let around = Circumstances { stale, uncacheable, coalesce: self.rule.coalescing() };
+        way(&self.lookup, &self.parts.headers, around)
     }
 
     /// Joins a flight, or begins one that takes `body`.
     fn board(&self, shared: bool, cause: &Cause, tried: &[u64], body: &mut Option<B>) -> Boarding<Fill<RB, S::Error>> {
         self.core.flights.board(&self.key, shared, tried, cause.landed, |id, landed| {
-            let labels = lease::labels(&self.rule, self.parts.uri.path());
+            let Labels { category, tags } = lease::labels(&self.rule, self.parts.uri.path());
+            let labels = Labels { category, tags: found_by(tags.clone(), cause.stale.as_deref()) };
             let base = Base::new(id, self.key.clone(), labels.clone(), shared);
             let errand = Errand {
                 core: self.core.clone(),
@@ -185,7 +173,9 @@ where
                 rule: self.rule.clone(),
                 key: self.key.clone(),
                 labels,
+                tags,
                 fence: base.fence.clone(),
+                late: base.late.clone(),
                 lookup: Lookup { head: false, ..self.lookup.clone() },
                 parts: self.parts_of_a_get(),
                 stale: cause.stale.clone(),
@@ -215,12 +205,16 @@ where
         match reader.head().await {
             Landed::Shared(shown) => {
                 let detail = outcome.detail.or(shown.unstored);
-                let outcome = Outcome { stored: shown.unstored.is_none(), detail, ..outcome };
+                let outcome = Outcome { stored: shown.is_being_stored(), detail, ..outcome };
                 Ok(self.share(reader, &shown, outcome, true))
             }
             Landed::Stored(entry, how) => {
                 let why = outcome.detail.filter(|_| how.forward.is_some());
-                Ok(self.served(&entry, Outcome { detail: how.detail.or(why), ..how }))
+                // The fetch does not know that the client would not have what is fresh.
+                let forward = how
+                    .forward
+                    .map(|how| if outcome.forward == Some(Forward::Request) { Forward::Request } else { how });
+                Ok(self.served(&entry, Outcome { forward, detail: how.detail.or(why), ..how }))
             }
             Landed::Mine(Ok(response), reason) => Ok(self.mine(response, reason, outcome)),
             Landed::Mine(Err(error), _) => {
@@ -333,6 +327,14 @@ where
             }
         }
     }
+}
+
+/// The tags by which a fetch is found: those of its route, and those of the response that it may freshen.
+fn found_by(mut tags: Vec<Tag>, stale: Option<&Entry>) -> Vec<Tag> {
+    let of_stale = stale.map_or(&[][..], |stale| &stale.meta().tags);
+    let more: Vec<Tag> = of_stale.iter().filter(|tag| !tags.contains(tag)).cloned().collect();
+    tags.extend(more);
+    tags
 }
 
 fn because(forward: Forward, reason: Reason) -> Outcome {

@@ -23,22 +23,27 @@ mod clear;
 #[cfg(feature = "memo")]
 mod computed;
 mod direct;
+pub mod explain;
 mod fetch;
 mod fill;
 mod flight;
 mod flow;
 mod handle;
 mod join;
+mod keyed;
 mod landings;
+mod late_tags;
 mod lease;
 mod respond;
 mod service;
 mod uncacheable;
 mod warm;
+mod way;
 
 pub use body::Body;
 pub use direct::PutError;
 pub use handle::{Builder, Cache, OnStoreError};
+pub use keyed::ForwardedProto;
 pub use service::{CacheLayer, CacheService, ResponseFuture};
 pub use warm::Warmed;
 

@@ -12,10 +12,14 @@ use super::directives::{Directives, Restriction};
 use super::status::{Standing, is_understood, standing};
 use super::storable::stored_headers;
 use super::vary::{self, Vary};
-use super::{Lookup, Options, OriginHeaders, SetCookie, Storable, StoreIf, age, fields, freshness, validate};
+use super::{Lookup, Options, OriginHeaders, SetCookie, Storable, StoreIf, age, fields, freshness, groups, validate};
 use crate::clock::Timestamp;
 use crate::entry::Terms;
 use crate::outcome::Reason;
+
+mod lifetime;
+
+pub use lifetime::{Lifetime, LifetimeSource, lifetime_of};
 
 /// When a request was sent upstream and when the head of its answer arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,13 +48,6 @@ struct Answer<'a> {
     has_validator: bool,
 }
 
-/// A freshness lifetime, and where it comes from.
-#[derive(Clone, Copy)]
-struct Lifetime {
-    length: Duration,
-    guessed: bool,
-}
-
 /// Decides whether an answer may be stored. `request` is the one that was sent upstream.
 pub fn admit(
     request: &request::Parts,
@@ -63,6 +60,27 @@ pub fn admit(
         Ok(storable) => Admission::Store(Box::new(storable)),
         Err(reason) => Admission::Skip(reason),
     }
+}
+
+/// What is known of a body before it is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Foreseen {
+    /// Complete, it is stored.
+    Stored,
+    /// [`admit_body`] decides once it is complete.
+    Open,
+    /// It is not stored.
+    Refused(Reason),
+}
+
+/// Tells what [`admit_body`] will say of a body of this length; `None` where the head announces none.
+pub fn foresee_body(store_if: &StoreIf, length: Option<u64>) -> Foreseen {
+    if length.is_some_and(|length| length < store_if.min_body) {
+        return Foreseen::Refused(Reason::BodyTooSmall);
+    }
+    let may_be = |refused: &String| length.is_none_or(|length| refused.trim_ascii().len() as u64 <= length);
+    let sure = (store_if.min_body == 0 || length.is_some()) && !store_if.body_not.iter().any(may_be);
+    if sure { Foreseen::Stored } else { Foreseen::Open }
 }
 
 /// Decides whether a complete body may be stored.
@@ -93,7 +111,7 @@ fn judge(
     let headers = &response.headers;
     let answer = Answer {
         head: response,
-        directives: Directives::read(headers),
+        directives: Directives::read(headers, &options.targeted_fields),
         standing: standing(response.status, &options.store_status)?,
         times,
         has_validator: validate::has_validator(headers),
@@ -212,11 +230,13 @@ impl Answer<'_> {
                 always_validate,
                 never_stale,
                 shared_with_authorization: self.directives.shared_with_authorization(),
-                heuristic: lifetime.guessed,
+                heuristic: lifetime.source == LifetimeSource::Heuristic,
                 has_validator: self.has_validator,
+                immutable: respected && self.directives.immutable,
             },
             vary: Vec::new(),
             selecting: Vec::new(),
+            groups: groups::groups(&self.head.headers),
             headers: HeaderMap::new(),
         })
     }
@@ -227,23 +247,26 @@ impl Answer<'_> {
     /// A route that overrides the origin counts its `ttl` from the arrival of the response: an `Age` is one of the
     /// origin's headers too.
     fn lifetime(&self, initial_age: Duration, options: &Options) -> Result<Lifetime, Reason> {
-        let known = |length: Duration| Lifetime { length: length.min(options.max_ttl), guessed: false };
-        let ttl = self.standing.ttl.or(options.ttl);
+        let of = |source, given: Duration| Lifetime { length: given.min(options.max_ttl), given, source };
+        let (ttl, whose) = match self.standing.ttl {
+            Some(ttl) => (Some(ttl), LifetimeSource::StatusTtl),
+            None => (options.ttl, LifetimeSource::Ttl),
+        };
         if let (OriginHeaders::Override, Some(ttl)) = (options.origin_headers, ttl) {
-            let length = ttl.min(options.max_ttl).saturating_add(initial_age);
-            return Ok(Lifetime { length, guessed: false });
+            let Lifetime { length, given, source } = of(LifetimeSource::Override, ttl);
+            return Ok(Lifetime { length: length.saturating_add(initial_age), given, source });
         }
         let headers = &self.head.headers;
-        if let Some(stated) = freshness::stated_lifetime(&self.directives, headers, self.times) {
-            return Ok(known(stated));
+        if let Some((stated, source)) = freshness::stated_lifetime(&self.directives, headers, self.times) {
+            return Ok(of(source, stated));
         }
         let keeps = self.standing.heuristic || self.directives.public;
         if let Some(ttl) = ttl.filter(|_| self.standing.takes_ttl || keeps) {
-            return Ok(known(ttl));
+            return Ok(of(whose, ttl));
         }
         match freshness::guessed_lifetime(headers, self.times) {
-            Some(guess) if keeps => Ok(Lifetime { guessed: true, ..known(guess) }),
-            _ if keeps && self.has_validator => Ok(known(Duration::ZERO)),
+            Some(guess) if keeps => Ok(of(LifetimeSource::Heuristic, guess)),
+            _ if keeps && self.has_validator => Ok(of(LifetimeSource::Nobody, Duration::ZERO)),
             _ => Err(Reason::NoLifetime),
         }
     }

@@ -165,9 +165,9 @@ impl Rule {
     /// A tag of every response; `{id}` stands for the parameter of that name.
     ///
     /// # Errors
-    /// [`RouteError::Unbound`] when the path has no such parameter.
+    /// [`RouteError::Unbound`] when the path has no such parameter, [`RouteError::Target`] for a control character.
     pub fn tag(mut self, tag: &str) -> Result<Self, RouteError> {
-        self.tags.push(Template::parse(tag, &self.pattern)?);
+        self.tags.push(Template::tag(tag, &self.pattern)?);
         Ok(self)
     }
 
@@ -252,6 +252,11 @@ impl Rule {
         }
         let params = params(&self.pattern, path);
         self.tags.iter().map(|tag| Tag::new(tag.bind(&params))).collect()
+    }
+
+    /// What its writes clear, by method.
+    pub(super) fn invalidations(&self) -> impl Iterator<Item = (&Method, &Target)> {
+        self.invalidates.iter().flat_map(|(method, targets)| targets.iter().map(move |target| (method, target)))
     }
 
     pub(crate) fn targets(&self, method: &Method) -> impl Iterator<Item = &Target> {

@@ -1,5 +1,7 @@
 //! Texts with `{name}` in them, bound from the path of a request: tags and the targets of writes.
 
+use std::fmt;
+
 use super::{Pattern, RouteError};
 use crate::invalidation::{Glob, Selector, Tag};
 use crate::key::Key;
@@ -11,7 +13,7 @@ pub(super) struct Template {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Piece {
+pub(super) enum Piece {
     Literal(String),
     Param(String),
 }
@@ -21,7 +23,7 @@ enum Piece {
 pub struct Target(What);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum What {
+pub(super) enum What {
     Key(Template),
     Glob(Template),
     Tag(Template),
@@ -53,6 +55,14 @@ impl Template {
         Ok(Self { pieces })
     }
 
+    /// The template of a tag. A control character marks what is no tag of a route.
+    pub(super) fn tag(text: &str, pattern: &Pattern) -> Result<Self, RouteError> {
+        if text.contains(char::is_control) {
+            return Err(RouteError::Target { text: text.to_owned(), why: "a tag has no control characters" });
+        }
+        Self::parse(text, pattern)
+    }
+
     /// A text without parameters, whatever is in it.
     pub(super) fn literal(text: &str) -> Self {
         Self { pieces: vec![Piece::Literal(text.to_owned())] }
@@ -77,7 +87,11 @@ impl Template {
         out
     }
 
-    fn sample(&self) -> String {
+    pub(super) fn pieces(&self) -> &[Piece] {
+        &self.pieces
+    }
+
+    pub(super) fn sample(&self) -> String {
         self.pieces.iter().map(|piece| if let Piece::Literal(text) = piece { text.as_str() } else { "x" }).collect()
     }
 }
@@ -105,9 +119,13 @@ impl Target {
     /// A tag such as `user:{id}`.
     ///
     /// # Errors
-    /// [`RouteError::Unbound`] for a parameter the path lacks.
+    /// [`RouteError::Unbound`] for a parameter the path lacks, [`RouteError::Target`] for a control character.
     pub fn tag(text: &str, pattern: &Pattern) -> Result<Self, RouteError> {
-        Template::parse(text, pattern).map(|template| Self(What::Tag(template)))
+        Template::tag(text, pattern).map(|template| Self(What::Tag(template)))
+    }
+
+    pub(super) fn what(&self) -> &What {
+        &self.0
     }
 
     /// The target for one write. Bound values are literals: a star in a path never becomes a wildcard. `host` is put
@@ -125,6 +143,24 @@ impl Target {
             }
             What::Tag(template) => Some(Selector::Tag(Tag::new(template.bind(params)))),
         }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            What::Key(template) | What::Glob(template) => template.fmt(f),
+            What::Tag(template) => write!(f, "tag {template}"),
+        }
+    }
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.pieces.iter().try_for_each(|piece| match piece {
+            Piece::Literal(text) => f.write_str(text),
+            Piece::Param(name) => write!(f, "{{{name}}}"),
+        })
     }
 }
 
@@ -172,5 +208,6 @@ mod tests {
         assert!(matches!(Target::key("GET:/api/users/{user}", &pattern), Err(RouteError::Unbound { .. })));
         assert!(matches!(Target::key("/api/users/", &pattern), Err(RouteError::Target { .. })));
         assert!(matches!(Target::key("POST:/api/users/", &pattern), Err(RouteError::Target { .. })));
+        assert!(matches!(Target::tag("\u{1f}\u{1f}users", &pattern), Err(RouteError::Target { .. })));
     }
 }

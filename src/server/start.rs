@@ -5,14 +5,13 @@ use std::sync::Arc;
 
 use tower_layer::Layer as _;
 
-use crate::cache::{Cache, CacheLayer, CacheService, OnStoreError};
+use crate::cache::{Cache, CacheLayer, CacheService, ForwardedProto, OnStoreError};
 use crate::clock::Clock;
 use crate::config::{Config, HostHeader, Memory, OnError, Redis, RedisUrl};
 use crate::proxy::{
     self, ClientAddr, Edge, EdgeError, EdgeRules, HostName, Network, Proxy, ProxyConfig, UpstreamError,
 };
-use crate::route::Table;
-use crate::store::{MemoryStore, NearConfig, RedisConfig, RedisConfigError, RedisStore, Store, TieredStore};
+use crate::store::{MemoryStore, NearConfig, RedisConfig, RedisConfigError, RedisStore, RedisTls, Store, TieredStore};
 
 use super::upload::Uploads;
 
@@ -65,15 +64,22 @@ pub enum StartError {
 /// # Errors
 /// [`StartError`] when there is no store, or Redis cannot be used as it is configured. That it is away is no error.
 pub async fn cache(config: &Config) -> Result<Cache, StartError> {
+    cache_by(config, Clock::system()).await
+}
+
+/// The same, with the time from `clock`.
+pub(super) async fn cache_by(config: &Config, clock: Clock) -> Result<Cache, StartError> {
     match (&config.redis, config.memory) {
         (Some(redis), memory) => {
-            let redis = RedisStore::connect(redis_config(redis, &config.table), Clock::system()).await?;
+            let largest_body = bytes(config.table.largest_body());
+            let redis = RedisConfig { largest_body, ..redis_config(redis) };
+            let redis = RedisStore::connect(redis, clock.clone()).await?;
             Ok(match near_config(memory) {
-                Some(near) => on_store(config, TieredStore::new(near, redis, Clock::system())),
-                None => on_store(config, redis),
+                Some(near) => on_store(config, TieredStore::new(near, redis, clock.clone()), clock),
+                None => on_store(config, redis, clock),
             })
         }
-        (None, Memory::On { max_bytes, .. }) => Ok(on_store(config, MemoryStore::new(max_bytes))),
+        (None, Memory::On { max_bytes, .. }) => Ok(on_store(config, MemoryStore::new(max_bytes), clock)),
         (None, Memory::Off) => Err(StartError::NoStore),
     }
 }
@@ -86,7 +92,8 @@ fn near_config(memory: Memory) -> Option<NearConfig> {
     }
 }
 
-fn redis_config(redis: &Redis, table: &Table) -> RedisConfig {
+/// How to reach this Redis. Its URL holds the password, and is never to be logged.
+pub fn redis_config(redis: &Redis) -> RedisConfig {
     RedisConfig {
         url: with_credentials(&redis.url),
         key_prefix: redis.key_prefix.clone(),
@@ -95,7 +102,13 @@ fn redis_config(redis: &Redis, table: &Table) -> RedisConfig {
         read_timeout: redis.read_timeout,
         write_timeout: redis.write_timeout,
         compress: redis.compress.map(bytes),
-        largest_body: bytes(table.largest_body()),
+        largest_body: RedisConfig::default().largest_body,
+        tls: RedisTls {
+            ca_file: redis.tls.ca_file.clone(),
+            cert_file: redis.tls.cert_file.clone(),
+            key_file: redis.tls.key_file.clone(),
+            server_name: redis.tls.server_name.clone(),
+        },
     }
 }
 
@@ -125,12 +138,12 @@ fn encoded(text: &str) -> String {
     text.bytes().map(byte).collect()
 }
 
-fn on_store(config: &Config, store: impl Store) -> Cache {
+fn on_store(config: &Config, store: impl Store, clock: Clock) -> Cache {
     let on_error = match config.redis.as_ref().map(|redis| redis.on_error) {
         Some(OnError::Error) => OnStoreError::Error,
         Some(OnError::Bypass) | None => OnStoreError::Bypass,
     };
-    let builder = Cache::builder(config.table.clone(), store).on_store_error(on_error);
+    let builder = Cache::builder(config.table.clone(), store).on_store_error(on_error).clock(clock);
     match &config.admin.token {
         Some(token) => builder.bypass_token(token.expose()).build(),
         None => builder.build(),
@@ -147,18 +160,23 @@ pub(super) fn stack(config: &Config, cache: &Cache) -> Result<Stack, StartError>
     // Both types read the same text; one that the configuration accepted and the proxy does not is left untrusted.
     let trusted: Vec<Network> = config.trusted_proxies.iter().filter_map(|net| net.to_string().parse().ok()).collect();
     let proxy = Proxy::new(ProxyConfig::new(upstream)?.host_header(host_header).trusted_proxies(trusted));
+    Ok(Stack { rules: Arc::new(edge_rules(config)?), cache: cache.layer(), proxy })
+}
+
+/// What is turned away before the cache sees it.
+pub(super) fn edge_rules(config: &Config) -> Result<EdgeRules, StartError> {
     let hosts = config
         .hosts
         .iter()
         .map(|host| HostName::parse(host).map_err(|why| StartError::Host { host: host.clone(), why }));
-    let rules = EdgeRules::default().hosts(hosts.collect::<Result<_, _>>()?);
-    Ok(Stack { rules: Arc::new(rules), cache: cache.layer(), proxy })
+    Ok(EdgeRules::default().hosts(hosts.collect::<Result<_, _>>()?))
 }
 
 impl Stack {
     /// What the requests of one connection go through.
     pub(super) fn connect(&self, client: ClientAddr) -> Edge<Uploads<CacheService<Proxy>>> {
-        let cached = self.cache.layer(self.proxy.for_client(client));
+        let proto = if self.proxy.trusts(client) { ForwardedProto::Believed } else { ForwardedProto::Replaced };
+        let cached = self.cache.clone().forwarded_proto(proto).layer(self.proxy.for_client(client));
         Edge::new(Uploads::new(cached), Arc::clone(&self.rules))
     }
 }
@@ -199,15 +217,15 @@ mod tests {
     }
 
     #[test]
-    fn bodies_are_compressed_as_configured_and_up_to_the_largest_of_any_route() {
+    fn bodies_are_compressed_as_configured() {
         use crate::config::{Env, Source};
-        let config = |text: &str| Config::parse(&Source::new("routes.yaml", text.to_owned()), &Env::empty()).unwrap();
-        let redis = |text: &str| redis_config(config(text).redis.as_ref().unwrap(), &config(text).table);
-        let plain = redis("redis: {}\nroutes: [{ path: /a, ttl: 1s }, { path: /b, ttl: 1s, max_body: 3KiB }]");
-        assert_eq!((plain.compress, plain.largest_body), (Some(4096), 8 << 20));
-        let large = redis("redis: { compress: { min_bytes: 1KiB } }\nroutes: [{ path: /b, ttl: 1s, max_body: 9MiB }]");
-        assert_eq!((large.compress, large.largest_body), (Some(1024), 9 << 20));
-        assert_eq!(redis("redis: { compress: off }").compress, None);
+        for (text, compress) in
+            [("{}", Some(4096)), ("{ compress: { min_bytes: 1KiB } }", Some(1024)), ("{ compress: off }", None)]
+        {
+            let source = Source::new("routes.yaml", format!("redis: {text}"));
+            let config = Config::parse(&source, &Env::empty()).unwrap();
+            assert_eq!(redis_config(&config.redis.unwrap()).compress, compress, "{text}");
+        }
     }
 
     #[test]

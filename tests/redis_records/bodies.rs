@@ -124,3 +124,15 @@ async fn a_body_that_is_replaced_while_it_is_read_is_no_garbage() {
     assert_eq!(reader.store.garbage(), 0);
     assert!(turn > 3, "{turn} stores in that time");
 }
+
+/// `make resources` measures it closely; this holds the order of magnitude.
+#[tokio::test]
+async fn a_record_costs_little_besides_its_own_bytes() {
+    let server = RedisServer::start();
+    let rig = node(&server).await;
+    for (page, most) in [(page("GET:/a", noise(1024)), 600), (page("GET:/a", noise(1024)).tag("t"), 700)] {
+        rig.fill(page).await;
+        let usage: usize = server.cli(&["MEMORY", "USAGE", "larder:GET:/a"]).parse().unwrap();
+        assert!(usage < 1024 + most, "{usage} bytes for a body of 1024");
+    }
+}

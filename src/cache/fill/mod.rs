@@ -152,9 +152,13 @@ impl<RB: ResponseBody, E: Send + 'static> Fill<RB, E> {
 
     fn land(&self, fetched: Fetched<RB, E>) -> Stage<RB, E> {
         match fetched {
-            Fetched::Share { shown, keep, body } => {
+            Fetched::Share { shown, mut keep, body } => {
                 self.seen().share(shown);
                 if !body.is_end_stream() {
+                    // A length of nothing is matched already, and a server that has announced it asks for nothing more.
+                    if keep.as_mut().is_some_and(|keep| keep.is_whole_with(0)) {
+                        self.store(keep.take());
+                    }
                     return Stage::Body(Box::pin(body), keep);
                 }
                 self.finish(keep, None);
@@ -186,7 +190,7 @@ impl<RB: ResponseBody, E: Send + 'static> Fill<RB, E> {
                 // Invariant: nothing half. What was kept is dropped with its lease.
                 drop(keep.take());
                 self.base.close_doors();
-                self.core.stats.reason(Reason::Incomplete);
+                self.core.unstored(&self.base.key, Reason::Incomplete);
                 self.seen().fail(error.into());
                 return true;
             }
@@ -213,7 +217,7 @@ impl<RB: ResponseBody, E: Send + 'static> Fill<RB, E> {
         if !self.seen().push(data) {
             self.base.close_doors();
             if let Some(keep) = keep.take() {
-                self.core.uncacheable.remember(keep.key(), self.core.clock.now());
+                self.core.uncacheable.remember(keep.key(), Reason::TooLarge, self.core.clock.now());
                 self.core.stats.reason(Reason::TooLarge);
             }
         } else if whole {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::HeaderName;
 use http::{Method, StatusCode};
 
 use super::*;
@@ -57,6 +58,12 @@ fn the_redis_section_arrives() {
     let limits = [redis.connect_timeout, redis.read_timeout, redis.write_timeout];
     assert_eq!(limits, [secs(2), Duration::from_millis(20), Duration::from_millis(100)]);
     assert_eq!(redis.compress, Some(32 << 10));
+    let files = [redis.tls.ca_file, redis.tls.cert_file, redis.tls.key_file].map(|file| file.unwrap());
+    assert_eq!(
+        files.map(|file| file.display().to_string()),
+        ["/etc/redis/ca.pem", "/etc/redis/larder.pem", "larder.key"]
+    );
+    assert_eq!(redis.tls.server_name.as_deref(), Some("cache.internal"));
 }
 
 #[test]
@@ -82,7 +89,10 @@ fn defaults_arrive_in_a_route_that_says_nothing() {
         store_status: StoreStatus::Listed(vec![ok(StatusCode::OK), ok(StatusCode::NOT_FOUND)]),
         origin_headers: OriginHeaders::Override,
         client_cache_control: ClientCacheControl::Honor,
+        targeted_fields: ["larder-cache-control", "cdn-cache-control"].map(HeaderName::from_static).to_vec(),
         set_cookie: SetCookie::Strip,
+        stale_while_revalidate: secs(30),
+        stale_if_error: secs(600),
         max_body: 1 << 20,
         max_variants: 4,
         vary_on: VaryOn { headers: vec![http::header::ACCEPT_LANGUAGE], cookies: vec!["theme".into()] },
@@ -102,7 +112,10 @@ fn a_route_outranks_the_defaults() {
         ttl: Some(secs(5)),
         max_ttl: secs(3600),
         store_status: StoreStatus::Listed(listed),
+        targeted_fields: Vec::new(),
         set_cookie: SetCookie::Keep,
+        stale_while_revalidate: secs(1),
+        stale_if_error: secs(0),
         max_body: 2 << 20,
         max_variants: 2,
         store_if: StoreIf {

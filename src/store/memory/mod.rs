@@ -28,7 +28,9 @@ use self::slot::{FOR_GOOD, Slot};
 use crate::clock::{Clock, Timestamp};
 use crate::invalidation::{Cleared, Selector};
 use crate::key::Key;
-use crate::store::{Fence, Found, Health, Labels, Lease, Put, Reply, Store, StoreError, Stored, VariantId};
+use crate::store::{
+    Fence, Found, Health, Inspected, Labels, Lease, Place, Put, Record, Reply, Store, StoreError, Stored, VariantId,
+};
 
 /// Entries in this process's memory.
 pub struct MemoryStore {
@@ -220,6 +222,13 @@ impl Store for MemoryStore {
 
     fn health(&self) -> Reply<Health> {
         Reply::Now(Health { backend: "memory", healthy: true, ..Health::default() })
+    }
+
+    fn inspect(&self, key: &Key) -> Reply<Result<Inspected, StoreError>> {
+        let now = self.clock.now();
+        let slot = self.cache.peek(key).filter(|slot| slot.until() > now);
+        let record = slot.map_or(Record::Absent, |slot| slot.record());
+        Reply::Now(Ok(Inspected { record, place: Place::Memory, leased: false }))
     }
 }
 

@@ -22,20 +22,32 @@
 //!
 //! Indexes may name keys that are gone, never the other way round, unless the server evicts: see [`clear`].
 
+mod arrival;
 mod clear;
 mod config;
 mod connection;
+mod examine;
+mod facts;
 mod fault;
+mod finding;
 mod gather;
 mod health;
+mod inspect;
 mod large;
 mod link;
 mod names;
 mod queue;
 mod read;
+mod recent;
 mod record;
+mod recovery;
 mod scripts;
+mod sentinel;
+mod socket;
+mod talk;
+mod tls;
 mod tracking;
+mod trouble;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -46,21 +58,30 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 pub use self::config::{RedisConfig, RedisConfigError};
+pub use self::examine::{Examination, ExamineError, examine};
+pub use self::finding::{Finding, Gravity};
 pub(in crate::store) use self::names::Names;
+pub use self::tls::RedisTls;
 pub(in crate::store) use self::tracking::{Listener, News};
+pub use self::trouble::Trouble;
 
+use self::arrival::Acquaintance;
 use self::clear::Sweep;
 use self::fault::Fault;
 use self::health::Knowledge;
 use self::link::{Link, State};
 use self::queue::Queue;
+use self::recent::Recent;
+use self::sentinel::Watch;
 use self::tracking::Access;
 use crate::clock::Clock;
 use crate::invalidation::{Cleared, Selector};
 use crate::key::Key;
 use crate::store::reads::Reads;
 use crate::store::wire::Packing;
-use crate::store::{BoxFuture, Fence, Found, Health, Labels, Lease, Put, Reply, Store, StoreError, Stored, VariantId};
+use crate::store::{
+    BoxFuture, Fence, Found, Health, Inspected, Labels, Lease, Put, Reply, Store, StoreError, Stored, VariantId,
+};
 
 /// How long a count of everything is good for.
 const COUNT_FOR: Duration = Duration::from_secs(1);
@@ -81,6 +102,8 @@ struct Redis {
     queue: Queue,
     draining: AtomicBool,
     knowledge: Knowledge,
+    acquaintance: Acquaintance,
+    recent: Mutex<Recent>,
     garbage: AtomicU64,
     tokens: AtomicU64,
     packing: Packing,
@@ -97,7 +120,9 @@ impl RedisStore {
     pub async fn connect(config: RedisConfig, clock: Clock) -> Result<Self, RedisConfigError> {
         // No entry has another method, so the indexes' changes are not told.
         let tracked = format!("{}:GET:", config.key_prefix);
-        let access = Access::new(config.client_config()?, tracked, config.connect_timeout);
+        let client = config.client_config()?;
+        let watch = Watch::of(&client, config.connect_timeout);
+        let access = Access::new(client, tracked, config.connect_timeout);
         let link = Link::open(&config).await?;
         let redis = Arc::new(Redis {
             link,
@@ -107,14 +132,24 @@ impl RedisStore {
             queue: Queue::default(),
             draining: AtomicBool::new(false),
             knowledge: Knowledge::default(),
+            acquaintance: Acquaintance::default(),
+            recent: Mutex::default(),
             garbage: AtomicU64::new(0),
             tokens: AtomicU64::new(0),
             packing: Packing { from: config.compress, largest: config.largest_body },
             aside: large::threads(),
             counted: Mutex::default(),
         });
+        let back = Arc::downgrade(&redis);
+        let on_return = move || back.upgrade().iter().for_each(Redis::returned);
+        let _ = redis.link.on_return.set(Box::new(on_return));
+        if let Some(watch) = watch {
+            spawn(watch.keep(Arc::downgrade(&redis.link)));
+        }
         if redis.link.state() == State::Up {
-            redis.look_around().await;
+            let _ = redis.look_around().await;
+        } else {
+            spawn(explain(Arc::downgrade(&redis.link), config));
         }
         Ok(Self { redis, reads: Arc::default() })
     }
@@ -159,7 +194,7 @@ impl RedisStore {
     /// The refusal that needs no waiting.
     pub(in crate::store) fn down<T>(&self) -> Option<Reply<Result<T, StoreError>>> {
         let down = self.redis.link.state() == State::Down;
-        down.then(|| Reply::Now(Err(StoreError::Unavailable("waiting for Redis to come back".into()))))
+        down.then(|| Reply::Now(Err(StoreError::Unavailable(self.redis.link.why()))))
     }
 }
 
@@ -247,6 +282,14 @@ impl Store for RedisStore {
     fn health(&self) -> Reply<Health> {
         Reply::Later(Box::pin(self.redis().health()))
     }
+
+    fn inspect(&self, key: &Key) -> Reply<Result<Inspected, StoreError>> {
+        self.down().unwrap_or_else(|| Reply::Later(Box::pin(self.redis().inspect(key.clone()))))
+    }
+
+    fn record_name(&self, key: &Key) -> Option<String> {
+        Some(self.redis.names.record(key))
+    }
 }
 
 impl Redis {
@@ -258,7 +301,7 @@ impl Redis {
             caught_up.await.map_err(|_| StoreError::Unavailable("invalidations wait to be carried out".into()))??;
         }
         match self.link.state() {
-            State::Up => Ok(()),
+            State::Up if self.is_sure() => Ok(()),
             _ => Err(StoreError::Unavailable("Redis has just come back".into())),
         }
     }
@@ -268,6 +311,7 @@ impl Redis {
         let _turn = self.queue.turn.lock().await;
         while let Some((number, selector)) = self.queue.first() {
             self.sweep(&selector, Sweep::Delete).await?;
+            self.recent.lock().unwrap_or_else(PoisonError::into_inner).push(selector, Instant::now());
             self.queue.done(number);
         }
         Ok(())
@@ -313,6 +357,7 @@ impl Kept {
         match swept {
             Ok(deleted) => {
                 self.selector = None;
+                redis.recent.lock().unwrap_or_else(PoisonError::into_inner).push(selector, Instant::now());
                 *redis.counted.lock().unwrap_or_else(PoisonError::into_inner) = None;
                 Cleared::deleted(deleted)
             }
@@ -330,6 +375,20 @@ impl Drop for Kept {
             self.redis.keep(selector);
         }
     }
+}
+
+/// Says why there is no connection at the start, in better words than those of the client.
+async fn explain(link: Weak<Link>, config: RedisConfig) {
+    let why = match examine(&config).await {
+        Err(why) => Some(why.to_string()),
+        Ok(seen) => seen.findings.first().filter(|finding| finding.gravity() == Gravity::Fatal).map(Finding::to_string),
+    };
+    let Some(link) = link.upgrade() else { return };
+    if let (Some(why), State::Down) = (&why, link.state()) {
+        link.explain(why.as_str().into());
+    }
+    let why = why.unwrap_or_else(|| link.why().as_ref().into());
+    tracing::warn!(redis = %link.shown, %why, "Redis cannot be used; serving without it until it can");
 }
 
 /// Carries out what waits as soon as the server can be reached.

@@ -75,7 +75,7 @@ impl Redis {
             text(full_key(key)),
             text(&labels(wanted)),
         ];
-        let limit = self.link.read_timeout;
+        let limit = self.link.lease_timeout();
         let first = self.link.run(Lane::Read, limit, &LEASE, &name, arguments.clone()).await;
         let taken = match first {
             Err(fault) if fault.is_wrong_type() => {
@@ -96,7 +96,7 @@ impl Redis {
     ) -> Result<(), Fault> {
         let (indexes, member) = (self.names.indexes(key, labels), key.physical());
         let lifetime = lifetime.as_millis().to_string();
-        let limit = if lane == Lane::Read { self.link.read_timeout } else { self.link.write_timeout };
+        let limit = if lane == Lane::Read { self.link.lease_timeout() } else { self.link.write_timeout };
         let notes = indexes.iter().map(|index| {
             let arguments = vec![text(&member), text(&lifetime)];
             async move { self.link.run(lane, limit, &REGISTER, index, arguments).await }

@@ -17,6 +17,8 @@
 //! **An invalidation through this node** clears memory before it goes to Redis, and once more when it comes back: a read
 //! that was answered before Redis carried it out is not kept.
 
+#[cfg(test)]
+mod model;
 mod tier;
 mod under_way;
 
@@ -28,7 +30,8 @@ use self::tier::Tier;
 use self::under_way::UnderWay;
 use super::redis::{Listener, News, RedisStore};
 use super::{
-    BoxFuture, Fence, Found, Health, Labels, Lease, MemoryStore, Near, Put, Reply, Store, StoreError, Stored, VariantId,
+    BoxFuture, Fence, Found, Health, Inspected, Labels, Lease, MemoryStore, Near, Put, Record, Reply, Store,
+    StoreError, Stored, VariantId,
 };
 use crate::clock::Clock;
 use crate::invalidation::{Cleared, Selector};
@@ -186,6 +189,26 @@ impl Store for TieredStore {
     fn health(&self) -> Reply<Health> {
         let near = Some(if self.is_coherent() { Near::Coherent } else { Near::Degraded });
         later(self.redis.health(), || move |health| Health { near, ..health })
+    }
+
+    /// Memory has copies of some variants, Redis has them all.
+    fn inspect(&self, key: &Key) -> Reply<Result<Inspected, StoreError>> {
+        let near = self.tier.memory.inspect(key);
+        let copy = match &near {
+            Reply::Now(Ok(Inspected { record: Record::Single(_), .. })) => return near,
+            Reply::Now(Ok(Inspected { record: Record::Absent, .. })) => None,
+            Reply::Now(Ok(copy)) => Some(copy.clone()),
+            _ => None,
+        };
+        match (self.redis.inspect(key), copy) {
+            (Reply::Later(far), Some(copy)) => Reply::Later(Box::pin(async move { far.await.or(Ok(copy)) })),
+            (Reply::Now(Err(_)), Some(copy)) => Reply::Now(Ok(copy)),
+            (far, _) => far,
+        }
+    }
+
+    fn record_name(&self, key: &Key) -> Option<String> {
+        self.redis.record_name(key)
     }
 }
 

@@ -68,14 +68,16 @@ pub(super) fn terms_bits(terms: Terms) -> u8 {
         | u8::from(terms.shared_with_authorization) << 2
         | u8::from(terms.heuristic) << 3
         | u8::from(terms.has_validator) << 4
+        | u8::from(terms.immutable) << 5
 }
 
 pub(super) fn read_terms(bits: u8) -> Option<Terms> {
-    (bits < 1 << 5).then_some(Terms {
+    (bits < 1 << 6).then_some(Terms {
         always_validate: bits & 1 != 0,
         never_stale: bits & 2 != 0,
         shared_with_authorization: bits & 4 != 0,
         heuristic: bits & 8 != 0,
         has_validator: bits & 16 != 0,
+        immutable: bits & 32 != 0,
     })
 }

@@ -14,7 +14,8 @@
 //! the body is compressed (Zstandard), its second that the body lies apart, under a checksum (XXH3-64) of its own.
 //! Checksums cover what is written, so they are looked at before anything is inflated.
 //!
-//! An entry is written in the oldest version that can say it. An envelope of an unknown version is not read: it is a
+//! An entry is written in the oldest version that can say it. A term that came later is a bit that older
+//! envelopes leave clear. An envelope of an unknown version is not read: it is a
 //! miss. Whatever the bytes, reading them ends in an entry or in a [`WireError`], and inflates no more than was asked for.
 
 mod body;

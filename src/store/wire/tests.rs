@@ -3,6 +3,7 @@ use proptest::prelude::{any, proptest};
 
 use super::body::tests::{noise, words};
 use super::header::{CHECKED_FROM, SEED_LEN, checksum};
+use super::labels::{read_terms, terms_bits};
 use super::*;
 use crate::entry::Terms;
 use crate::invalidation::{Category, Tag};
@@ -123,6 +124,14 @@ fn nothing_is_inflated_beyond_what_is_allowed_or_to_another_length() {
         let refused = decode(sealed(lie)).err();
         assert!(matches!(refused, Some(WireError::Inflation | WireError::TooLarge)), "{claimed}: {refused:?}");
     }
+}
+
+#[test]
+fn every_term_has_a_bit_of_its_own() {
+    for bits in 0..=u8::MAX {
+        assert_eq!(read_terms(bits).map(terms_bits), (bits < 1 << 6).then_some(bits));
+    }
+    assert!(!decode(Bytes::from_static(GOLDEN)).unwrap().meta().terms.immutable, "a term of later than this file");
 }
 
 #[test]
