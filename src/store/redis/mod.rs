@@ -33,6 +33,7 @@ mod finding;
 mod gather;
 mod health;
 mod inspect;
+mod kept;
 mod large;
 mod link;
 mod names;
@@ -69,6 +70,7 @@ use self::arrival::Acquaintance;
 use self::clear::Sweep;
 use self::fault::Fault;
 use self::health::Knowledge;
+use self::kept::{Kept, drain};
 use self::link::{Link, State};
 use self::queue::Queue;
 use self::recent::Recent;
@@ -264,7 +266,7 @@ impl Store for RedisStore {
     }
 
     fn invalidate(&self, selector: &Selector) -> Reply<Result<Cleared, StoreError>> {
-        let kept = Kept { redis: self.redis(), selector: Some(selector.clone()) };
+        let kept = Kept::new(self.redis(), selector.clone());
         let (reads, selector) = (Arc::clone(&self.reads), selector.clone());
         Reply::Later(Box::pin(async move {
             let cleared = kept.carry_out().await;
@@ -340,43 +342,6 @@ impl Redis {
     }
 }
 
-/// An invalidation that is kept unless it was carried out, dropped futures included.
-struct Kept {
-    redis: Arc<Redis>,
-    selector: Option<Selector>,
-}
-
-impl Kept {
-    async fn carry_out(mut self) -> Cleared {
-        let Some(selector) = self.selector.clone() else { return Cleared::default() };
-        let redis = Arc::clone(&self.redis);
-        let mut swept = if redis.queue.len() > 0 { redis.catch_up().await.map(|()| 0) } else { Ok(0) };
-        if swept.is_ok() {
-            swept = redis.sweep(&selector, Sweep::Delete).await;
-        }
-        match swept {
-            Ok(deleted) => {
-                self.selector = None;
-                redis.recent.lock().unwrap_or_else(PoisonError::into_inner).push(selector, Instant::now());
-                *redis.counted.lock().unwrap_or_else(PoisonError::into_inner) = None;
-                Cleared::deleted(deleted)
-            }
-            Err(fault) => {
-                tracing::debug!(%selector, ?fault, "keeping an invalidation until Redis can be reached");
-                Cleared::queued()
-            }
-        }
-    }
-}
-
-impl Drop for Kept {
-    fn drop(&mut self) {
-        if let Some(selector) = self.selector.take() {
-            self.redis.keep(selector);
-        }
-    }
-}
-
 /// Says why there is no connection at the start, in better words than those of the client.
 async fn explain(link: Weak<Link>, config: RedisConfig) {
     let why = match examine(&config).await {
@@ -389,25 +354,6 @@ async fn explain(link: Weak<Link>, config: RedisConfig) {
     }
     let why = why.unwrap_or_else(|| link.why().as_ref().into());
     tracing::warn!(redis = %link.shown, %why, "Redis cannot be used; serving without it until it can");
-}
-
-/// Carries out what waits as soon as the server can be reached.
-async fn drain(redis: Weak<Redis>) {
-    const PAUSE: Duration = Duration::from_millis(50);
-    loop {
-        tokio::time::sleep(PAUSE).await;
-        let Some(redis) = redis.upgrade() else { return };
-        if redis.link.state() != State::Down {
-            let _ = redis.catch_up().await;
-        }
-        if redis.queue.len() == 0 {
-            redis.draining.store(false, Ordering::Release);
-            // One that came before the line above saw a drain under way and left it at that.
-            if redis.queue.len() == 0 || redis.draining.swap(true, Ordering::AcqRel) {
-                return;
-            }
-        }
-    }
 }
 
 /// This file owns the task that carries out what waits.
