@@ -39,6 +39,8 @@ pub(super) struct Errand<S, B> {
     pub(super) parts: Arc<request::Parts>,
     /// What is stored and must be validated.
     pub(super) stale: Option<Arc<Entry>>,
+    /// It is fresh still, and refreshed before its end.
+    pub(super) ahead: bool,
     /// The store is worth asking again: it is in memory, or another fetch has landed since it was asked.
     pub(super) again: bool,
     /// Whether anybody else may share the answer.
@@ -93,7 +95,9 @@ where
             Found::Absent => return None,
         };
         let now = self.core.clock.now();
+        let same = known.is_some_and(|known| known.meta().received_at == entry.meta().received_at);
         match policy::reuse(&self.lookup, entry.meta(), now) {
+            Reuse::Serve if self.ahead && same => self.stale = Some(entry),
             Reuse::Serve => return Some(Fetched::Stored(entry.clone(), Outcome::hit(entry.meta().ttl_secs(now)))),
             Reuse::ServeStale(_) | Reuse::Validate(_) => {
                 self.core.flights.learn(&self.late, &entry.meta().tags);

@@ -29,14 +29,17 @@ mod fill;
 mod flight;
 mod flow;
 mod handle;
+mod head;
 mod join;
 mod keyed;
 mod landings;
 mod late_tags;
 mod lease;
+mod refresh;
 mod respond;
 mod service;
 mod uncacheable;
+mod unshared;
 mod warm;
 mod way;
 
