@@ -1,6 +1,12 @@
 //! What the stores cost besides CPU per request: memory for each entry, and what large bodies and wide invalidations do to
 //! small reads. `make resources` prints it; `ARGS=footprint` and the like narrow it.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, reason = "a measurement")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a measurement"
+)]
 
 mod clears;
 mod footprint;
