@@ -11,6 +11,8 @@
 #[cfg(feature = "memory")]
 mod memory;
 #[cfg(feature = "redis")]
+mod reads;
+#[cfg(feature = "redis")]
 mod redis;
 #[cfg(feature = "redis")]
 mod tiered;
