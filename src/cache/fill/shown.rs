@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::header::{AGE, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
+use http::header::{AGE, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRAILER};
 use http::{Extensions, StatusCode, Version, response};
 
 use crate::clock::Timestamp;
@@ -24,6 +24,8 @@ pub(in crate::cache) struct Shown {
     sure: bool,
     /// What the upstream sent, for the request that caused the fetch, which takes it.
     original: Mutex<Option<(HeaderMap, Extensions)>>,
+    /// The trailers that it announced.
+    trailers: Vec<HeaderValue>,
     vary: Vec<HeaderName>,
     selecting: Vec<(HeaderName, Option<String>)>,
     received_at: Timestamp,
@@ -49,6 +51,7 @@ impl Shown {
             content_length,
             unstored,
             sure: unstored.is_none() && foreseen == Foreseen::Stored,
+            trailers: head.headers.get_all(TRAILER).iter().cloned().collect(),
             original: Mutex::new(Some((head.headers, head.extensions))),
             vary: storable.vary.clone(),
             selecting: storable.selecting.clone(),
@@ -88,6 +91,10 @@ impl Shown {
         fields.insert(AGE, HeaderValue::from(self.age(now).as_secs()));
         if let Some(length) = self.content_length {
             fields.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        // Trailers are not stored, and so not announced by what is; those who share the body get them with it.
+        for names in &self.trailers {
+            fields.append(TRAILER, names.clone());
         }
         fields
     }
