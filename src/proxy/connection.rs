@@ -19,6 +19,7 @@ use tower_service::Service;
 use super::aside::Aside;
 use super::body::BoxError;
 use super::drain::{Guard, Phase};
+use super::half_closed::HalfClosed;
 use super::listen::Limits;
 use super::patience::Patience;
 
@@ -109,10 +110,10 @@ impl Protocols {
             () = guard.watch().reaches(Phase::Draining) => return,
         };
         let service = RefCell::new(service);
-        let io = TokioIo::new(stream);
         match opening {
             Ok(Ok(Opening::Http1)) => {
                 let patience = Patience::new();
+                let io = TokioIo::new(HalfClosed::new(stream, patience.clone()));
                 let entrance = Entrance { service, guard: guard.clone(), first: None };
                 let http1 = self.http1.clone().timer(patience.clone()).serve_connection(io, entrance).with_upgrades();
                 attend(http1, |http1| http1.graceful_shutdown(), self.over(&guard, patience), guard).await;
@@ -121,7 +122,7 @@ impl Protocols {
                 // HTTP/2 has a timeout of its own only once both sides have greeted.
                 let patience = Patience::waiting();
                 let entrance = Entrance { service, guard: guard.clone(), first: Some(patience.clone()) };
-                let http2 = self.http2.serve_connection(io, entrance);
+                let http2 = self.http2.serve_connection(TokioIo::new(stream), entrance);
                 attend(http2, |http2| http2.graceful_shutdown(), self.over(&guard, patience), guard).await;
             }
             Ok(Ok(Opening::Undecided | Opening::Nothing) | Err(_)) | Err(_) => {}

@@ -30,6 +30,7 @@ mod edge;
 mod expect;
 mod fault;
 mod forward;
+mod half_closed;
 mod listen;
 mod network;
 mod patience;
