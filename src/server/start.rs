@@ -9,11 +9,9 @@ use crate::cache::{Cache, CacheLayer, CacheService, ForwardedProto, OnStoreError
 use crate::clock::Clock;
 use crate::config::{Config, HostHeader, Memory, OnError, Redis, RedisUrl};
 use crate::proxy::{
-    self, ClientAddr, Edge, EdgeError, EdgeRules, HostName, Network, Proxy, ProxyConfig, UpstreamError,
+    self, ClientAddr, ClientBody, Edge, EdgeError, EdgeRules, HostName, Network, Proxy, ProxyConfig, UpstreamError,
 };
 use crate::store::{MemoryStore, NearConfig, RedisConfig, RedisConfigError, RedisStore, RedisTls, Store, TieredStore};
-
-use super::upload::Uploads;
 
 /// An admin listener that others can reach needs a token of at least this many characters.
 const MIN_TOKEN: usize = 16;
@@ -71,7 +69,9 @@ pub async fn cache(config: &Config) -> Result<Cache, StartError> {
 pub(super) async fn cache_by(config: &Config, clock: Clock) -> Result<Cache, StartError> {
     match (&config.redis, config.memory) {
         (Some(redis), memory) => {
-            let redis = RedisStore::connect(redis_config(redis), clock.clone()).await?;
+            let largest_body = bytes(config.table.largest_body());
+            let redis = RedisConfig { largest_body, ..redis_config(redis) };
+            let redis = RedisStore::connect(redis, clock.clone()).await?;
             Ok(match near_config(memory) {
                 Some(near) => on_store(config, TieredStore::new(near, redis, clock.clone()), clock),
                 None => on_store(config, redis, clock),
@@ -99,6 +99,8 @@ pub fn redis_config(redis: &Redis) -> RedisConfig {
         connect_timeout: redis.connect_timeout,
         read_timeout: redis.read_timeout,
         write_timeout: redis.write_timeout,
+        compress: redis.compress.map(bytes),
+        largest_body: RedisConfig::default().largest_body,
         tls: RedisTls {
             ca_file: redis.tls.ca_file.clone(),
             cert_file: redis.tls.cert_file.clone(),
@@ -106,6 +108,10 @@ pub fn redis_config(redis: &Redis) -> RedisConfig {
             server_name: redis.tls.server_name.clone(),
         },
     }
+}
+
+fn bytes(size: u64) -> usize {
+    usize::try_from(size).unwrap_or(usize::MAX)
 }
 
 /// The URL with the user and the password that its `Display` leaves out. Never to be logged.
@@ -152,7 +158,7 @@ pub(super) fn stack(config: &Config, cache: &Cache) -> Result<Stack, StartError>
     // Both types read the same text; one that the configuration accepted and the proxy does not is left untrusted.
     let trusted: Vec<Network> = config.trusted_proxies.iter().filter_map(|net| net.to_string().parse().ok()).collect();
     let proxy = Proxy::new(ProxyConfig::new(upstream)?.host_header(host_header).trusted_proxies(trusted));
-    Ok(Stack { rules: Arc::new(edge_rules(config)?), cache: cache.layer(), proxy })
+    Ok(Stack { rules: Arc::new(edge_rules(config)?), cache: cache.layer().with_query::<ClientBody>(), proxy })
 }
 
 /// What is turned away before the cache sees it.
@@ -166,10 +172,10 @@ pub(super) fn edge_rules(config: &Config) -> Result<EdgeRules, StartError> {
 
 impl Stack {
     /// What the requests of one connection go through.
-    pub(super) fn connect(&self, client: ClientAddr) -> Edge<Uploads<CacheService<Proxy>>> {
+    pub(super) fn connect(&self, client: ClientAddr) -> Edge<CacheService<Proxy>> {
         let proto = if self.proxy.trusts(client) { ForwardedProto::Believed } else { ForwardedProto::Replaced };
         let cached = self.cache.clone().forwarded_proto(proto).layer(self.proxy.for_client(client));
-        Edge::new(Uploads::new(cached), Arc::clone(&self.rules))
+        Edge::new(cached, Arc::clone(&self.rules))
     }
 }
 
@@ -206,6 +212,18 @@ mod tests {
         assert_eq!(near_config(Memory::On { max_bytes: 3, max_ttl, degraded_ttl }), Some(near));
         assert_eq!(near_config(Memory::Off), None);
         assert_eq!(near_config(Memory::default()), Some(NearConfig::default()));
+    }
+
+    #[test]
+    fn bodies_are_compressed_as_configured() {
+        use crate::config::{Env, Source};
+        for (text, compress) in
+            [("{}", Some(4096)), ("{ compress: { min_bytes: 1KiB } }", Some(1024)), ("{ compress: off }", None)]
+        {
+            let source = Source::new("routes.yaml", format!("redis: {text}"));
+            let config = Config::parse(&source, &Env::empty()).unwrap();
+            assert_eq!(redis_config(&config.redis.unwrap()).compress, compress, "{text}");
+        }
     }
 
     #[test]

@@ -11,6 +11,8 @@
 #[cfg(feature = "memory")]
 mod memory;
 #[cfg(feature = "redis")]
+mod reads;
+#[cfg(feature = "redis")]
 mod redis;
 #[cfg(feature = "redis")]
 mod tiered;
@@ -87,6 +89,14 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// Carries an invalidation out. When this has answered, nothing that was selected can be read, and no fill that
     /// held a lease before can store.
     fn invalidate(&self, selector: &Selector) -> Reply<Result<Cleared, StoreError>>;
+
+    /// The same, but leaves this lease to its holder, who will store what was made after all that is cleared. It still
+    /// ends by any other invalidation, also one that is carried out at the same time.
+    ///
+    /// A store that cannot tell the two apart ends the lease: then nothing is stored.
+    fn invalidate_around(&self, selector: &Selector, _lease: &Lease) -> Reply<Result<Cleared, StoreError>> {
+        self.invalidate(selector)
+    }
 
     /// Counts what an invalidation would delete.
     fn count(&self, selector: &Selector) -> Reply<Result<u64, StoreError>>;

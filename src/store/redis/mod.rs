@@ -1,8 +1,9 @@
 //! The shared store: Redis 6.2 or newer, or Valkey; standalone, Cluster or Sentinel.
 //!
 //! **One response is one hash**, `<prefix>:<key>`. Its root field `r` is the entry, or the list of `Vary` names when
-//! there are variants, each in a field `v:<digest>`; `l` is the lease while the key is being fetched. So one `DEL`, by
-//! anyone, removes all variants and ends the fill in flight. Beside them: `x`, when the entry is of no more use; `g`,
+//! there are variants, each in a field `v:<digest>`; `l` is the lease while the key is being fetched. A large body stands in a
+//! field of its own, `b` or `b:<digest>`, so that no read of an entry waits for it unasked. So one `DEL`, by anyone,
+//! removes all variants and ends the fill in flight. Beside them: `x`, when the entry is of no more use; `g`,
 //! the labels it is cleared by; `k`, the full key where the name is hashed; `o`, the variants from old to new. Every
 //! key has a time to live.
 //!
@@ -32,9 +33,12 @@ mod finding;
 mod gather;
 mod health;
 mod inspect;
+mod kept;
+mod large;
 mod link;
 mod names;
 mod queue;
+mod read;
 mod recent;
 mod record;
 mod recovery;
@@ -51,6 +55,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 pub use self::config::{RedisConfig, RedisConfigError};
@@ -62,9 +67,10 @@ pub(in crate::store) use self::tracking::{Listener, News};
 pub use self::trouble::Trouble;
 
 use self::arrival::Acquaintance;
-use self::clear::Sweep;
+use self::clear::{Spared, Sweep};
 use self::fault::Fault;
 use self::health::Knowledge;
+use self::kept::{Kept, drain};
 use self::link::{Link, State};
 use self::queue::Queue;
 use self::recent::Recent;
@@ -73,7 +79,11 @@ use self::tracking::Access;
 use crate::clock::Clock;
 use crate::invalidation::{Cleared, Selector};
 use crate::key::Key;
-use crate::store::{Fence, Found, Health, Inspected, Labels, Lease, Put, Reply, Store, StoreError, Stored, VariantId};
+use crate::store::reads::Reads;
+use crate::store::wire::Packing;
+use crate::store::{
+    BoxFuture, Fence, Found, Health, Inspected, Labels, Lease, Put, Reply, Store, StoreError, Stored, VariantId,
+};
 
 /// How long a count of everything is good for.
 const COUNT_FOR: Duration = Duration::from_secs(1);
@@ -81,7 +91,10 @@ const COUNT_FOR: Duration = Duration::from_secs(1);
 const COUNT_WITHIN: Duration = Duration::from_secs(5);
 
 /// Entries in Redis.
-pub struct RedisStore(Arc<Redis>);
+pub struct RedisStore {
+    redis: Arc<Redis>,
+    reads: Arc<Reads>,
+}
 
 struct Redis {
     link: Arc<Link>,
@@ -95,6 +108,8 @@ struct Redis {
     recent: Mutex<Recent>,
     garbage: AtomicU64,
     tokens: AtomicU64,
+    packing: Packing,
+    aside: Arc<Semaphore>,
     counted: Mutex<Option<(Instant, u64)>>,
 }
 
@@ -123,6 +138,8 @@ impl RedisStore {
             recent: Mutex::default(),
             garbage: AtomicU64::new(0),
             tokens: AtomicU64::new(0),
+            packing: Packing { from: config.compress, largest: config.largest_body },
+            aside: large::threads(),
             counted: Mutex::default(),
         });
         let back = Arc::downgrade(&redis);
@@ -136,32 +153,50 @@ impl RedisStore {
         } else {
             spawn(explain(Arc::downgrade(&redis.link), config));
         }
-        Ok(Self(redis))
+        Ok(Self { redis, reads: Arc::default() })
     }
 
     /// How often something in Redis proved to be no entry and was removed.
     pub fn garbage(&self) -> u64 {
-        self.0.garbage.load(Ordering::Relaxed)
+        self.redis.garbage.load(Ordering::Relaxed)
     }
 
     /// Hears of every change to a record of a `GET`, under the record's physical name, until the listener is dropped.
     pub(in crate::store) fn listen(&self, hear: impl Fn(News<'_>) + Send + Sync + 'static) -> Listener {
-        Listener::spawn(self.0.access.clone(), Arc::clone(&self.0.link), hear)
+        Listener::spawn(self.redis.access.clone(), Arc::clone(&self.redis.link), hear)
     }
 
     /// What things are called here.
     pub(in crate::store) fn names(&self) -> Names {
-        self.0.names.clone()
+        self.redis.names.clone()
     }
 
     fn redis(&self) -> Arc<Redis> {
-        Arc::clone(&self.0)
+        Arc::clone(&self.redis)
+    }
+
+    /// Reads a record, or a variant of it, for one that asks.
+    pub(in crate::store) fn read(
+        &self,
+        key: &Key,
+        variant: Option<VariantId>,
+    ) -> impl Future<Output = Result<Found, StoreError>> + Send + use<> {
+        self.redis().read_record(key.clone(), variant)
+    }
+
+    /// The same for all that ask meanwhile.
+    fn shared_read(&self, key: &Key, variant: Option<VariantId>) -> Reply<Result<Found, StoreError>> {
+        self.down().unwrap_or_else(|| {
+            // Boxed where it is made: moving it about would cost as much as all the rest.
+            let begin = |_| -> BoxFuture<_> { Box::pin(self.read(key, variant)) };
+            Reply::Later(Box::pin(self.reads.join(key, variant, begin)))
+        })
     }
 
     /// The refusal that needs no waiting.
-    fn down<T>(&self) -> Option<Reply<Result<T, StoreError>>> {
-        let down = self.0.link.state() == State::Down;
-        down.then(|| Reply::Now(Err(StoreError::Unavailable(self.0.link.why()))))
+    pub(in crate::store) fn down<T>(&self) -> Option<Reply<Result<T, StoreError>>> {
+        let down = self.redis.link.state() == State::Down;
+        down.then(|| Reply::Now(Err(StoreError::Unavailable(self.redis.link.why()))))
     }
 }
 
@@ -169,6 +204,17 @@ impl RedisStore {
 pub(in crate::store) struct Leases(Arc<Redis>);
 
 impl RedisStore {
+    fn clear(&self, selector: &Selector, spared: Option<Spared>) -> Reply<Result<Cleared, StoreError>> {
+        let kept = Kept::new(self.redis(), selector.clone(), spared);
+        let (reads, selector) = (Arc::clone(&self.reads), selector.clone());
+        Reply::Later(Box::pin(async move {
+            let cleared = kept.carry_out().await;
+            // What is read from here on is joined to no read that was sent before.
+            reads.pass_selected(&selector);
+            Ok(cleared)
+        }))
+    }
+
     /// Looks at leases.
     pub(in crate::store) fn leases(&self) -> Leases {
         Leases(self.redis())
@@ -189,11 +235,11 @@ impl Leases {
 
 impl Store for RedisStore {
     fn get(&self, key: &Key) -> Reply<Result<Found, StoreError>> {
-        self.down().unwrap_or_else(|| Reply::Later(Box::pin(self.redis().get(key.clone()))))
+        self.shared_read(key, None)
     }
 
     fn get_variant(&self, key: &Key, variant: &VariantId) -> Reply<Result<Found, StoreError>> {
-        self.down().unwrap_or_else(|| Reply::Later(Box::pin(self.redis().get_variant(key.clone(), *variant))))
+        self.shared_read(key, Some(*variant))
     }
 
     fn lease(&self, key: &Key, labels: &Labels, fence: &Arc<Fence>) -> Reply<Result<Lease, StoreError>> {
@@ -204,7 +250,14 @@ impl Store for RedisStore {
     fn put(&self, lease: Lease, put: Put) -> Reply<Result<Stored, StoreError>> {
         match self.down() {
             Some(refusal) => refusal,
-            None => Reply::Later(Box::pin(self.redis().put(lease, put))),
+            None => {
+                let (redis, reads, key) = (self.redis(), Arc::clone(&self.reads), lease.key().clone());
+                Reply::Later(Box::pin(async move {
+                    let stored = redis.put(lease, put).await;
+                    reads.pass(key.as_str());
+                    stored
+                }))
+            }
         }
     }
 
@@ -214,16 +267,21 @@ impl Store for RedisStore {
     }
 
     fn remove(&self, key: &Key) -> Reply<Result<(), StoreError>> {
-        let (redis, name) = (self.redis(), self.0.names.record(key));
+        let (redis, reads, key) = (self.redis(), Arc::clone(&self.reads), key.clone());
         Reply::Later(Box::pin(async move {
-            redis.drop_record(&name, "", true, redis.link.write_timeout).await?;
-            Ok(())
+            let name = redis.names.record(&key);
+            let removed = redis.drop_record(&name, "", Some(""), redis.link.write_timeout).await;
+            reads.pass(key.as_str());
+            removed.map(drop).map_err(StoreError::from)
         }))
     }
 
     fn invalidate(&self, selector: &Selector) -> Reply<Result<Cleared, StoreError>> {
-        let kept = Kept { redis: self.redis(), selector: Some(selector.clone()) };
-        Reply::Later(Box::pin(async move { Ok(kept.carry_out().await) }))
+        self.clear(selector, None)
+    }
+
+    fn invalidate_around(&self, selector: &Selector, lease: &Lease) -> Reply<Result<Cleared, StoreError>> {
+        self.clear(selector, self.redis.spared(lease))
     }
 
     fn count(&self, selector: &Selector) -> Reply<Result<u64, StoreError>> {
@@ -240,7 +298,7 @@ impl Store for RedisStore {
     }
 
     fn record_name(&self, key: &Key) -> Option<String> {
-        Some(self.0.names.record(key))
+        Some(self.redis.names.record(key))
     }
 }
 
@@ -292,43 +350,6 @@ impl Redis {
     }
 }
 
-/// An invalidation that is kept unless it was carried out, dropped futures included.
-struct Kept {
-    redis: Arc<Redis>,
-    selector: Option<Selector>,
-}
-
-impl Kept {
-    async fn carry_out(mut self) -> Cleared {
-        let Some(selector) = self.selector.clone() else { return Cleared::default() };
-        let redis = Arc::clone(&self.redis);
-        let mut swept = if redis.queue.len() > 0 { redis.catch_up().await.map(|()| 0) } else { Ok(0) };
-        if swept.is_ok() {
-            swept = redis.sweep(&selector, Sweep::Delete).await;
-        }
-        match swept {
-            Ok(deleted) => {
-                self.selector = None;
-                redis.recent.lock().unwrap_or_else(PoisonError::into_inner).push(selector, Instant::now());
-                *redis.counted.lock().unwrap_or_else(PoisonError::into_inner) = None;
-                Cleared::deleted(deleted)
-            }
-            Err(fault) => {
-                tracing::debug!(%selector, ?fault, "keeping an invalidation until Redis can be reached");
-                Cleared::queued()
-            }
-        }
-    }
-}
-
-impl Drop for Kept {
-    fn drop(&mut self) {
-        if let Some(selector) = self.selector.take() {
-            self.redis.keep(selector);
-        }
-    }
-}
-
 /// Says why there is no connection at the start, in better words than those of the client.
 async fn explain(link: Weak<Link>, config: RedisConfig) {
     let why = match examine(&config).await {
@@ -343,25 +364,6 @@ async fn explain(link: Weak<Link>, config: RedisConfig) {
     tracing::warn!(redis = %link.shown, %why, "Redis cannot be used; serving without it until it can");
 }
 
-/// Carries out what waits as soon as the server can be reached.
-async fn drain(redis: Weak<Redis>) {
-    const PAUSE: Duration = Duration::from_millis(50);
-    loop {
-        tokio::time::sleep(PAUSE).await;
-        let Some(redis) = redis.upgrade() else { return };
-        if redis.link.state() != State::Down {
-            let _ = redis.catch_up().await;
-        }
-        if redis.queue.len() == 0 {
-            redis.draining.store(false, Ordering::Release);
-            // One that came before the line above saw a drain under way and left it at that.
-            if redis.queue.len() == 0 || redis.draining.swap(true, Ordering::AcqRel) {
-                return;
-            }
-        }
-    }
-}
-
 /// This file owns the task that carries out what waits.
 fn spawn(task: impl Future<Output = ()> + Send + 'static) {
     // Without a runtime the process is ending, and its queue with it.
@@ -373,9 +375,9 @@ fn spawn(task: impl Future<Output = ()> + Send + 'static) {
 impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisStore")
-            .field("names", &self.0.names)
-            .field("state", &self.0.link.state())
-            .field("queued", &self.0.queue.len())
+            .field("names", &self.redis.names)
+            .field("state", &self.redis.link.state())
+            .field("queued", &self.redis.queue.len())
             .finish_non_exhaustive()
     }
 }

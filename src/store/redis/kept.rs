@@ -1,0 +1,75 @@
+//! Invalidations that are never lost: what does not reach Redis, or is abandoned on its way, waits for it.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Redis;
+use super::clear::{Spared, Sweep};
+use super::link::State;
+use crate::invalidation::{Cleared, Selector};
+
+/// An invalidation that is kept unless it was carried out, dropped futures included.
+pub(super) struct Kept {
+    redis: Arc<Redis>,
+    selector: Option<Selector>,
+    /// A lease that stays, unless the invalidation has to wait.
+    spared: Option<Spared>,
+}
+
+impl Kept {
+    pub(super) fn new(redis: Arc<Redis>, selector: Selector, spared: Option<Spared>) -> Self {
+        Self { redis, selector: Some(selector), spared }
+    }
+
+    pub(super) async fn carry_out(mut self) -> Cleared {
+        let Some(selector) = self.selector.clone() else { return Cleared::default() };
+        let redis = Arc::clone(&self.redis);
+        let mut swept = if redis.queue.len() > 0 { redis.catch_up().await.map(|()| 0) } else { Ok(0) };
+        if swept.is_ok() {
+            let sweep = self.spared.as_ref().map_or(Sweep::Delete, Sweep::Around);
+            swept = redis.sweep(&selector, sweep).await;
+        }
+        match swept {
+            Ok(deleted) => {
+                self.selector = None;
+                redis.recent.lock().unwrap_or_else(PoisonError::into_inner).push(selector, Instant::now());
+                *redis.counted.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                Cleared::deleted(deleted)
+            }
+            Err(fault) => {
+                tracing::debug!(%selector, ?fault, "keeping an invalidation until Redis can be reached");
+                Cleared::queued()
+            }
+        }
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if let Some(selector) = self.selector.take() {
+            self.redis.keep(selector);
+        }
+    }
+}
+
+/// Carries out what waits as soon as the server can be reached.
+pub(super) async fn drain(redis: Weak<Redis>) {
+    const PAUSE: Duration = Duration::from_millis(50);
+    loop {
+        tokio::time::sleep(PAUSE).await;
+        let Some(redis) = redis.upgrade() else { return };
+        if redis.link.state() != State::Down {
+            let _ = redis.catch_up().await;
+        }
+        if redis.queue.len() == 0 {
+            redis.draining.store(false, Ordering::Release);
+            // One that came before the line above saw a drain under way and left it at that.
+            if redis.queue.len() == 0 || redis.draining.swap(true, Ordering::AcqRel) {
+                return;
+            }
+        }
+    }
+}
