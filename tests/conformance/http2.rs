@@ -56,7 +56,7 @@ async fn origin(script: Script) -> SocketAddr {
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let script = script.clone();
-            let service = service_fn(move |_: Request<ClientBody>| {
+            let service = service_fn(move |_: Request<hyper::body::Incoming>| {
                 let answer = script.lock().unwrap().pop_front().expect("an answer is left");
                 async move { Ok::<_, Infallible>(answer) }
             });
