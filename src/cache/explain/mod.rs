@@ -314,6 +314,8 @@ async fn looked_up(
     let decision = match (&stock, reuse) {
         (Stock::Unasked, _) => Decision::Unknown,
         (Stock::Failure, _) if core.refuses_without_store() => Decision::Refused,
+        // An answer for all is the exception, and the origin's to make (RFC 9111 §3.5).
+        (Stock::Nothing | Stock::Failure, _) | (_, None) if lookup.authorized => Decision::Bypass,
         (Stock::Nothing | Stock::Failure, _) | (_, None) => Decision::Miss,
         (_, Some(Reuse::Serve)) => Decision::Hit,
         (_, Some(Reuse::ServeStale(_))) => Decision::Stale,
