@@ -19,7 +19,7 @@ use crate::key::Key;
 use crate::outcome::Reason;
 use crate::policy::{self, Admission, Lookup, Reuse, Times};
 use crate::route::Table;
-use crate::store::{Found, Labels, Put, StoreError, Stored};
+use crate::store::{Claim, Found, Labels, Put, StoreError, Stored};
 
 /// Why a response was not placed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -111,10 +111,12 @@ impl Cache {
         drop(self.core.flights.cut(Selector::Key(wanted.key.clone())));
         let placing = self.place(&wanted.key, &labels)?;
         self.core.store.remove(&wanted.key).wait().await?;
-        let mut lease = lease::ask(&self.core, &wanted.key, &labels, &placing.0.fence).await?;
+        let asked = lease::ask(&self.core, &wanted.key, &labels, &placing.0.fence, Claim::Firm).await?;
         let variant = storable.variant();
         let entry = Arc::new(storable.into_entry(wanted.key, labels.category, labels.tags, body));
-        let Some(lease) = lease.take() else { return Err(PutError::Refused(Reason::LeaseLost)) };
+        let Some(lease) = asked.at_once().and_then(|mut lease| lease.take()) else {
+            return Err(PutError::Refused(Reason::LeaseLost));
+        };
         let put = Put { entry, variant, max_variants: options.max_variants, now };
         match self.core.store.put(lease, put).wait().await? {
             Stored::Yes => Ok(()),

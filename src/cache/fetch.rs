@@ -1,4 +1,4 @@
-//! The fetch itself: take the lease, ask the inner service, judge its answer.
+//! The fetch itself: take the lease or its turn, ask the inner service, judge the answer.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -11,7 +11,8 @@ use tower_service::Service;
 use super::ResponseBody;
 use super::fill::{Fetched, Keep, Shown};
 use super::handle::Core;
-use super::lease::{self, LeaseGuard};
+use super::lease::LeaseGuard;
+use super::turn::Turn;
 use crate::entry::Entry;
 use crate::key::Key;
 use crate::outcome::{CloseDelimited, Fault, Forward, Outcome, Reason};
@@ -36,6 +37,8 @@ pub(super) struct Errand<S, B> {
     pub(super) again: bool,
     /// Whether anybody else may share the answer.
     pub(super) shared: bool,
+    /// Whether it waits for another node's fetch of the same.
+    pub(super) waits: bool,
     pub(super) body: PhantomData<fn(B)>,
 }
 
@@ -48,12 +51,35 @@ where
     /// Runs the errand. Dropping the future abandons the fetch and gives the lease back.
     pub(super) async fn run(mut self, body: B) -> Fetched<RB, S::Error>
     where
+        S: Clone + Send + Sync + 'static,
+        S::Future: Send,
+        S::Error: Send + 'static,
+        B: Send + 'static,
+    {
+        match self.turn().await {
+            Turn::Landed(entry) => {
+                let outcome = Outcome { collapsed: true, ..Outcome::forwarded(Forward::UriMiss) };
+                Fetched::Stored(entry, outcome)
+            }
+            Turn::Fetch(lease) => self.fetch(body, lease).await,
+            Turn::FetchForOne(lease) => {
+                self.shared = false;
+                Fetched::Dispersed(Box::pin(self.fetch(body, lease)), Reason::LeaderUncacheable)
+            }
+        }
+    }
+
+    async fn fetch(mut self, body: B, lease: Result<LeaseGuard, Reason>) -> Fetched<RB, S::Error>
+    where
         S: Clone,
     {
-        let asked = lease::ask(&self.core, &self.key, &self.labels, &self.fence).await;
-        let lease = asked.map_err(|error| error.reason());
-        if let Some(landed) = self.look_again().await {
-            return landed;
+        // Another node's fetch may have landed between the lookup and the lease.
+        self.again |= self.stale.is_some() || lease.as_ref().is_ok_and(LeaseGuard::is_beside_an_entry);
+        if self.again
+            && let Some(entry) = self.look().await
+        {
+            let ttl = entry.meta().ttl_secs(self.core.clock.now());
+            return Fetched::Stored(entry, Outcome::hit(ttl));
         }
         let (answer, times) = self.ask(body, true).await;
         let response = match answer {
@@ -66,14 +92,13 @@ where
         }
     }
 
-    /// Reads the store once more, now that an invalidation finds this fetch and cuts it off: what was read before may
-    /// have been cleared since, and must then neither be freshened nor served in place of an error. And between the
-    /// lookup and the flight another fetch may have landed: concurrent misses make one request.
-    async fn look_again(&mut self) -> Option<Fetched<RB, S::Error>> {
-        let known = self.stale.take();
-        if known.is_none() && !self.again {
-            return None;
-        }
+    /// Reads the store once more, for a response that answers as it is.
+    ///
+    /// With the lease an invalidation finds this fetch and cuts it off: what was read before may have been cleared since,
+    /// and must then neither be freshened nor served in place of an error. And between the lookup and the flight another
+    /// fetch may have landed: concurrent misses make one request.
+    pub(super) async fn look(&mut self) -> Option<Arc<Entry>> {
+        self.stale = None;
         let entry = match self.core.store.get(&self.key).wait().await.ok()? {
             Found::Entry(entry) => entry,
             Found::Varied(names) => {
@@ -85,9 +110,8 @@ where
             }
             Found::Absent => return None,
         };
-        let now = self.core.clock.now();
-        match policy::reuse(&self.lookup, entry.meta(), now) {
-            Reuse::Serve => return Some(Fetched::Stored(entry.clone(), Outcome::hit(entry.meta().ttl_secs(now)))),
+        match policy::reuse(&self.lookup, entry.meta(), self.core.clock.now()) {
+            Reuse::Serve => return Some(entry),
             Reuse::ServeStale(_) | Reuse::Validate(_) => self.stale = Some(entry),
             Reuse::Fetch(_) => {}
         }
@@ -201,7 +225,7 @@ where
             Admission::Skip(reason) => {
                 // What only this request rules out says nothing about the next one.
                 if !matches!(reason, Reason::Authorization | Reason::ClientCacheControl) {
-                    self.core.uncacheable.remember(&self.key, times.received_at);
+                    self.proved_uncacheable(lease, times);
                 }
                 self.forget(replaced, &parts);
                 return Fetched::Hand(Ok(Response::from_parts(parts, body)), reason);
@@ -215,7 +239,7 @@ where
             () => None,
         };
         if let Some(reason) = unfit {
-            self.core.uncacheable.remember(&self.key, times.received_at);
+            self.proved_uncacheable(lease, times);
             return Fetched::Hand(Ok(Response::from_parts(parts, body)), reason);
         }
         self.note_use(&storable);
@@ -227,6 +251,14 @@ where
         let shown = Arc::new(Shown::new(parts, &storable, content_length, options.max_body, unstored));
         let keep = lease.map(|lease| Keep::new(storable, self.key.clone(), lease, options, content_length));
         Fetched::Share { shown, keep, body }
+    }
+
+    /// The next requests are not queued behind one another, here and on the nodes that wait for the lease.
+    fn proved_uncacheable(&self, lease: Result<LeaseGuard, Reason>, times: Times) {
+        self.core.uncacheable.remember(&self.key, times.received_at);
+        if let Ok(lease) = lease {
+            lease.give_back_uncacheable();
+        }
     }
 
     /// Notes whether the next requests may wait for one fetch: what is stored to be validated before every use answers

@@ -191,6 +191,8 @@ where
                 stale: cause.stale.clone(),
                 again: cause.near || landed,
                 shared,
+                // Who has just learned that a fetch answers another variant does not wait for it to end.
+                waits: shared && tried.is_empty() && self.rule.coalescing() == Coalesce::Cluster,
                 body: PhantomData,
             };
             Fill::new(base, self.core.clone(), Box::pin(errand.run(body.take().unwrap_or_default())))
@@ -218,6 +220,10 @@ where
                 let outcome = Outcome { stored: shown.unstored.is_none(), detail, ..outcome };
                 Ok(self.share(reader, &shown, outcome, true))
             }
+            // Another node's fetch, joined for the same cause.
+            Landed::Stored(entry, how) if how.collapsed => {
+                Ok(self.served(&entry, Outcome { collapsed: true, ..outcome }))
+            }
             Landed::Stored(entry, how) => {
                 let why = outcome.detail.filter(|_| how.forward.is_some());
                 Ok(self.served(&entry, Outcome { detail: how.detail.or(why), ..how }))
@@ -237,6 +243,8 @@ where
     fn mine(&self, response: Response<RB>, reason: Reason, outcome: Outcome) -> Response<Body<RB, S::Error>> {
         let outcome = match reason {
             Reason::Authorization => Outcome::bypass(reason),
+            // That somebody else fetches too is the less telling half.
+            Reason::LeaseLost => Outcome { detail: outcome.detail.or(Some(reason)), ..outcome },
             _ => Outcome { detail: Some(reason), ..outcome },
         };
         self.count(&outcome);
@@ -347,7 +355,6 @@ impl StoreError {
         match self {
             Self::Timeout => Reason::StoreTimeout,
             Self::Unavailable(_) => Reason::StoreError,
-            Self::Leased => Reason::LeaseLost,
             Self::Garbage => Reason::StoreGarbage,
         }
     }

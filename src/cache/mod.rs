@@ -33,6 +33,7 @@ mod landings;
 mod lease;
 mod respond;
 mod service;
+mod turn;
 mod uncacheable;
 mod warm;
 

@@ -78,7 +78,7 @@ pub(super) const SHARED: &[Field<RuleDraft>] = &[
     }),
     Field::new("max_body", "max_body: 8MiB", |rule, r, node| rule.max_body = r.scalar(node, scalar::size)),
     Field::new("coalesce", "coalesce: node", |rule, r, node| {
-        let words = [("node", Coalesce::Node), ("off", Coalesce::Off)];
+        let words = [("cluster", Coalesce::Cluster), ("node", Coalesce::Node), ("off", Coalesce::Off)];
         rule.coalesce = r.scalar(node, |text| scalar::word(text, &words));
     }),
     Field::new("coalesce_wait", "coalesce_wait: 3s", |rule, r, node| {

@@ -28,7 +28,9 @@ use self::slot::{FOR_GOOD, Slot};
 use crate::clock::{Clock, Timestamp};
 use crate::invalidation::{Cleared, Selector};
 use crate::key::Key;
-use crate::store::{Fence, Found, Health, Labels, Lease, Put, Reply, Store, StoreError, Stored, VariantId};
+use crate::store::{
+    Claim, Fence, Found, Health, Labels, Lease, Leased, Put, Reply, Store, StoreError, Stored, Unused, VariantId,
+};
 
 /// Entries in this process's memory.
 pub struct MemoryStore {
@@ -188,15 +190,15 @@ impl Store for MemoryStore {
         Reply::Now(Ok(self.cache.get(key).map_or(Found::Absent, |slot| slot.variant(variant))))
     }
 
-    fn lease(&self, key: &Key, labels: &Labels, fence: &Arc<Fence>) -> Reply<Result<Lease, StoreError>> {
-        Reply::Now(Ok(Lease::local(key.clone(), labels.clone(), Arc::clone(fence))))
+    fn lease(&self, key: &Key, labels: &Labels, fence: &Arc<Fence>, _: Claim) -> Reply<Result<Leased, StoreError>> {
+        Reply::Now(Ok(Leased::Yes(Lease::local(key.clone(), labels.clone(), Arc::clone(fence)))))
     }
 
     fn put(&self, lease: Lease, put: Put) -> Reply<Result<Stored, StoreError>> {
         Reply::Now(Ok(lease.fence().commit(|| self.insert(put, FOR_GOOD)).unwrap_or(Stored::LeaseLost)))
     }
 
-    fn release(&self, _: Lease) -> Reply<()> {
+    fn release(&self, _: Lease, _: Unused) -> Reply<()> {
         Reply::Now(())
     }
 

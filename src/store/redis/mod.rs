@@ -4,11 +4,13 @@
 //! there are variants, each in a field `v:<digest>`; `l` is the lease while the key is being fetched. So one `DEL`, by
 //! anyone, removes all variants and ends the fill in flight. Beside them: `x`, when the entry is of no more use; `g`,
 //! the labels it is cleared by; `k`, the full key where the name is hashed; `o`, the variants from old to new. Every
-//! key has a time to live.
+//! key has a time to live. `w` says that somebody waits for the lease, and `u` until when those who wait are told that the
+//! key proved uncacheable.
 //!
 //! **A fill is fenced by its lease.** The lease is taken before the fetch and stored entries need it; an invalidation
 //! deletes the record, lease and all, so what was fetched before it can no longer be stored. A node that misses while
-//! another holds the lease gets [`StoreError::Leased`]: it fetches for its client and stores nothing.
+//! another holds the lease gets [`Leased::Held`], and is told when the record changes. A lease holds for two seconds and is
+//! renewed while its fetch lasts, so that nobody waits long for a process that was killed.
 //!
 //! **Invalidations find fills in flight by the same way as entries.** The key is noted in the indexes of its path, tags
 //! and category together with the lease, before the fetch may begin, so an invalidation by any of them deletes the
@@ -27,12 +29,14 @@ mod connection;
 mod fault;
 mod gather;
 mod health;
+mod hearing;
 mod link;
 mod names;
 mod queue;
 mod record;
 mod scripts;
 mod tracking;
+mod under_way;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -43,18 +47,21 @@ use tokio::time::Instant;
 
 pub use self::config::{RedisConfig, RedisConfigError};
 pub(in crate::store) use self::names::Names;
-pub(in crate::store) use self::tracking::{Listener, News};
+pub(in crate::store) use self::tracking::News;
 
 use self::clear::Sweep;
 use self::fault::Fault;
 use self::health::Knowledge;
+use self::hearing::Hearing;
 use self::link::{Link, State};
 use self::queue::Queue;
-use self::tracking::Access;
+use self::tracking::{Access, Listener};
 use crate::clock::Clock;
 use crate::invalidation::{Cleared, Selector};
 use crate::key::Key;
-use crate::store::{Fence, Found, Health, Labels, Lease, Put, Reply, Store, StoreError, Stored, VariantId};
+use crate::store::{
+    Claim, Fence, Found, Health, Labels, Lease, Leased, Put, Reply, Store, StoreError, Stored, Unused, VariantId,
+};
 
 /// How long a count of everything is good for.
 const COUNT_FOR: Duration = Duration::from_secs(1);
@@ -62,11 +69,15 @@ const COUNT_FOR: Duration = Duration::from_secs(1);
 const COUNT_WITHIN: Duration = Duration::from_secs(5);
 
 /// Entries in Redis.
-pub struct RedisStore(Arc<Redis>);
+pub struct RedisStore {
+    redis: Arc<Redis>,
+    /// Ends with the store.
+    _listener: Listener,
+}
 
 struct Redis {
     link: Arc<Link>,
-    access: Access,
+    hearing: Hearing,
     names: Names,
     clock: Clock,
     queue: Queue,
@@ -85,13 +96,14 @@ impl RedisStore {
     /// [`RedisConfigError`] when the configuration cannot be used.
     pub async fn connect(config: RedisConfig, clock: Clock) -> Result<Self, RedisConfigError> {
         // No entry has another method, so the indexes' changes are not told.
-        let tracked = format!("{}:GET:", config.key_prefix);
+        let names = Names::new(&config.key_prefix);
+        let tracked = [format!("{}:GET:", config.key_prefix), names.news()];
         let access = Access::new(config.client_config()?, tracked, config.connect_timeout);
         let link = Link::open(&config).await?;
         let redis = Arc::new(Redis {
             link,
-            access,
-            names: Names::new(&config.key_prefix),
+            hearing: Hearing::default(),
+            names,
             clock,
             queue: Queue::default(),
             draining: AtomicBool::new(false),
@@ -103,54 +115,35 @@ impl RedisStore {
         if redis.link.state() == State::Up {
             redis.look_around().await;
         }
-        Ok(Self(redis))
+        redis.renew_leases();
+        let hearer = Arc::clone(&redis);
+        let listener = Listener::spawn(access, Arc::clone(&redis.link), move |news| hearer.hear(news));
+        Ok(Self { redis, _listener: listener })
     }
 
     /// How often something in Redis proved to be no entry and was removed.
     pub fn garbage(&self) -> u64 {
-        self.0.garbage.load(Ordering::Relaxed)
+        self.redis.garbage.load(Ordering::Relaxed)
     }
 
-    /// Hears of every change to a record of a `GET`, under the record's physical name, until the listener is dropped.
-    pub(in crate::store) fn listen(&self, hear: impl Fn(News<'_>) + Send + Sync + 'static) -> Listener {
-        Listener::spawn(self.0.access.clone(), Arc::clone(&self.0.link), hear)
+    /// Hears of every change to a record of a `GET`, under its whole name, from now on and before anybody is woken by it.
+    pub(in crate::store) fn share_news(&self, hear: impl Fn(News<'_>) + Send + 'static) {
+        self.redis.hearing.share(Box::new(hear));
     }
 
     /// What things are called here.
     pub(in crate::store) fn names(&self) -> Names {
-        self.0.names.clone()
+        self.redis.names.clone()
     }
 
     fn redis(&self) -> Arc<Redis> {
-        Arc::clone(&self.0)
+        Arc::clone(&self.redis)
     }
 
     /// The refusal that needs no waiting.
     fn down<T>(&self) -> Option<Reply<Result<T, StoreError>>> {
-        let down = self.0.link.state() == State::Down;
+        let down = self.redis.link.state() == State::Down;
         down.then(|| Reply::Now(Err(StoreError::Unavailable("waiting for Redis to come back".into()))))
-    }
-}
-
-/// Looks at leases, for those who hear of changes.
-pub(in crate::store) struct Leases(Arc<Redis>);
-
-impl RedisStore {
-    /// Looks at leases.
-    pub(in crate::store) fn leases(&self) -> Leases {
-        Leases(self.redis())
-    }
-}
-
-impl Leases {
-    /// Cuts the fill off unless the record of this name still holds the lease.
-    pub(in crate::store) fn look(&self, name: &str, token: u64, fence: Arc<Fence>) {
-        let (redis, name) = (Arc::clone(&self.0), self.0.names.member(name));
-        spawn(async move {
-            if !redis.holds(&name, token).await {
-                fence.cut();
-            }
-        });
     }
 }
 
@@ -163,25 +156,47 @@ impl Store for RedisStore {
         self.down().unwrap_or_else(|| Reply::Later(Box::pin(self.redis().get_variant(key.clone(), *variant))))
     }
 
-    fn lease(&self, key: &Key, labels: &Labels, fence: &Arc<Fence>) -> Reply<Result<Lease, StoreError>> {
-        let lease = || self.redis().lease(key.clone(), labels.clone(), Arc::clone(fence));
-        self.down().unwrap_or_else(|| Reply::Later(Box::pin(lease())))
+    fn lease(&self, key: &Key, labels: &Labels, fence: &Arc<Fence>, claim: Claim) -> Reply<Result<Leased, StoreError>> {
+        let name = key.physical();
+        // Before it is asked for: what changes from then on is heard.
+        self.redis.hearing.under_way.begin(&name, fence, Instant::now());
+        if let Some(refusal) = self.down() {
+            self.redis.hearing.under_way.without(&name, fence);
+            return refusal;
+        }
+        let (redis, fence) = (self.redis(), Arc::clone(fence));
+        let answer = self.redis().lease(key.clone(), labels.clone(), Arc::clone(&fence), claim);
+        Reply::Later(Box::pin(async move {
+            let answer = answer.await;
+            redis.settle(&name, fence, &answer);
+            answer
+        }))
     }
 
     fn put(&self, lease: Lease, put: Put) -> Reply<Result<Stored, StoreError>> {
-        match self.down() {
-            Some(refusal) => refusal,
-            None => Reply::Later(Box::pin(self.redis().put(lease, put))),
+        self.redis.hearing.under_way.end(&lease.key().physical(), lease.fence());
+        if let Some(refusal) = self.down() {
+            return refusal;
         }
+        let redis = self.redis();
+        Reply::Later(Box::pin(async move {
+            let stored = redis.put(&lease, put).await;
+            if stored.is_err() {
+                // Others wait for it; whoever waits for this answer need not.
+                spawn(async move { redis.release(&lease, Unused::Abandoned).await });
+            }
+            stored
+        }))
     }
 
-    fn release(&self, lease: Lease) -> Reply<()> {
+    fn release(&self, lease: Lease, why: Unused) -> Reply<()> {
+        self.redis.hearing.under_way.end(&lease.key().physical(), lease.fence());
         let redis = self.redis();
-        Reply::Later(Box::pin(async move { redis.release(&lease).await }))
+        Reply::Later(Box::pin(async move { redis.release(&lease, why).await }))
     }
 
     fn remove(&self, key: &Key) -> Reply<Result<(), StoreError>> {
-        let (redis, name) = (self.redis(), self.0.names.record(key));
+        let (redis, name) = (self.redis(), self.redis.names.record(key));
         Reply::Later(Box::pin(async move {
             redis.drop_record(&name, "", true, redis.link.write_timeout).await?;
             Ok(())
@@ -204,6 +219,21 @@ impl Store for RedisStore {
 }
 
 impl Redis {
+    /// Has the fill cut off when its lease is taken away, and renewed until then.
+    fn settle(self: &Arc<Self>, name: &str, fence: Arc<Fence>, answer: &Result<Leased, StoreError>) {
+        let under_way = &self.hearing.under_way;
+        match answer {
+            Ok(Leased::Yes(lease) | Leased::Uncacheable(Some(lease))) => {
+                let Some(token) = lease.token() else { return };
+                if under_way.leased(name, &fence, token) {
+                    self.look((name.to_owned(), token, fence));
+                }
+            }
+            Ok(Leased::Held(_)) => {}
+            Ok(Leased::Uncacheable(None)) | Err(_) => under_way.without(name, &fence),
+        }
+    }
+
     /// Whether records may be read and written: nothing waits to be carried out, and no outage has just ended.
     async fn ready(self: &Arc<Self>) -> Result<(), StoreError> {
         if self.queue.len() > 0 {
@@ -225,6 +255,12 @@ impl Redis {
             self.queue.done(number);
         }
         Ok(())
+    }
+
+    /// The same for one who has an invalidation to add: he waits for a write's time, not for all the others' too.
+    async fn catch_up_soon(self: &Arc<Self>) -> Result<u64, Fault> {
+        let caught_up = tokio::time::timeout(self.link.write_timeout, self.catch_up()).await;
+        caught_up.unwrap_or(Err(Fault::Timeout)).map(|()| 0)
     }
 
     async fn count(self: &Arc<Self>, selector: &Selector) -> Result<u64, StoreError> {
@@ -260,7 +296,7 @@ impl Kept {
     async fn carry_out(mut self) -> Cleared {
         let Some(selector) = self.selector.clone() else { return Cleared::default() };
         let redis = Arc::clone(&self.redis);
-        let mut swept = if redis.queue.len() > 0 { redis.catch_up().await.map(|()| 0) } else { Ok(0) };
+        let mut swept = if redis.queue.len() > 0 { redis.catch_up_soon().await } else { Ok(0) };
         if swept.is_ok() {
             swept = redis.sweep(&selector, Sweep::Delete).await;
         }
@@ -316,9 +352,9 @@ fn spawn(task: impl Future<Output = ()> + Send + 'static) {
 impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisStore")
-            .field("names", &self.0.names)
-            .field("state", &self.0.link.state())
-            .field("queued", &self.0.queue.len())
+            .field("names", &self.redis.names)
+            .field("state", &self.redis.link.state())
+            .field("queued", &self.redis.queue.len())
             .finish_non_exhaustive()
     }
 }
