@@ -8,6 +8,9 @@ use std::sync::Arc;
 
 use crate::key::Key;
 
+/// What stands before the host and the name of a cache group. No tag of a route contains a control character.
+const GROUP: char = '\u{1f}';
+
 /// A name shared by entries that are cleared together, as in `user:42`. Compared by equality.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tag(Arc<str>);
@@ -53,6 +56,12 @@ impl Tag {
     /// A tag of this text.
     pub fn new(text: impl Into<Arc<str>>) -> Self {
         Self(text.into())
+    }
+
+    /// The tag of a cache group (RFC 9875). Groups belong to one origin: where hosts are keyed, each host has its own. No
+    /// tag that a configuration can name equals it.
+    pub fn group(host: Option<&str>, name: &str) -> Self {
+        Self(format!("{GROUP}{}{GROUP}{name}", host.unwrap_or_default()).into())
     }
 
     /// The text.
@@ -176,7 +185,10 @@ impl fmt::Display for Selector {
         match self {
             Self::Key(key) => write!(f, "{key}"),
             Self::Glob(glob) => write!(f, "pattern {}", glob.as_str()),
-            Self::Tag(tag) => write!(f, "tag {tag}"),
+            Self::Tag(tag) => match tag.as_str().strip_prefix(GROUP).and_then(|group| group.split_once(GROUP)) {
+                Some((_, name)) => write!(f, "group {name}"),
+                None => write!(f, "tag {tag}"),
+            },
             Self::Category(category) => write!(f, "category {category}"),
             Self::All => f.write_str("all"),
         }
@@ -257,6 +269,16 @@ mod tests {
         assert!(query.hits(&key("GET:/api/posts/?page=2#00"), &[], None));
         assert!(!query.hits(&key("GET:/api/posts/?page=3"), &[], None));
         assert!(!query.hits(&key("GET:/api/posts/"), &[], None));
+    }
+
+    #[test]
+    fn a_group_belongs_to_its_host_and_is_no_other_tag() {
+        let group = Tag::group(None, "posts");
+        assert_eq!(group, Tag::group(None, "posts"));
+        for other in [Tag::new("posts"), Tag::group(Some("h"), "posts"), Tag::group(None, "Posts")] {
+            assert_ne!(group, other);
+        }
+        assert_eq!(Selector::Tag(group).to_string(), "group posts");
     }
 
     #[test]

@@ -38,8 +38,10 @@ pub enum Reason {
     BadPath,
     /// A HEAD for which no GET is stored.
     Head,
-    /// The client's Cache-Control forbids the stored response (RFC 9111 §5.2.1).
+    /// The client's Cache-Control forbids the stored response, or storing one (RFC 9111 §5.2.1).
     ClientCacheControl,
+    /// The client wants a stored response or none (`only-if-cached`), and none can be used.
+    OnlyIfCached,
 
     // Why a response is not stored.
     /// The status is not one the route stores.
@@ -90,6 +92,8 @@ pub enum Reason {
     MustValidate,
     /// Served stale while it is refreshed.
     StaleWhileRevalidate,
+    /// Served stale because the client accepts it (`max-stale`).
+    MaxStale,
     /// Served stale because the upstream failed.
     StaleIfError,
 
@@ -110,6 +114,8 @@ pub enum Reason {
     UpstreamClosed,
     /// The upstream's answer was not HTTP.
     UpstreamGarbage,
+    /// The upstream's body has a transfer coding besides `chunked`.
+    UpstreamCoding,
     /// The fetch that this request waited for took longer than `coalesce_wait`.
     CoalesceTimeout,
     /// The fetch that this request waited for failed.
@@ -145,7 +151,10 @@ impl Reason {
             Self::BadPath => ("bad-path", "The path is one that others may read otherwise."),
             Self::Head => ("head", "No GET is stored that could answer this HEAD."),
             Self::ClientCacheControl => {
-                ("client-cache-control", "The client's Cache-Control does not allow the stored response.")
+                ("client-cache-control", "The client's Cache-Control does not allow what is stored, or storing.")
+            }
+            Self::OnlyIfCached => {
+                ("only-if-cached", "The client wants what is stored, and nothing that is can be used.")
             }
             Self::Status => ("status", "The route does not store this status."),
             Self::NoStore => ("no-store", "The origin forbids storing the response."),
@@ -174,6 +183,7 @@ impl Reason {
             Self::StaleWhileRevalidate => {
                 ("stale-while-revalidate", "The stored response is served stale while it is refreshed.")
             }
+            Self::MaxStale => ("max-stale", "The stored response is served stale because the client accepts that."),
             Self::StaleIfError => {
                 ("stale-if-error", "The stored response is served stale because the upstream failed.")
             }
@@ -185,6 +195,9 @@ impl Reason {
             Self::UpstreamTimeout => ("upstream-timeout", "The upstream did not answer in time."),
             Self::UpstreamClosed => ("upstream-closed", "The upstream closed the connection before it answered."),
             Self::UpstreamGarbage => ("upstream-garbage", "The upstream's answer was not HTTP."),
+            Self::UpstreamCoding => {
+                ("upstream-coding", "The upstream's body has a transfer coding that it was not asked for.")
+            }
             Self::CoalesceTimeout => ("coalesce-timeout", "The fetch that this request waited for took too long."),
             Self::LeaderFailed => ("leader-failed", "The fetch that this request waited for failed."),
             Self::LeaderUncacheable => {
@@ -243,7 +256,8 @@ pub struct Outcome {
     pub ttl: Option<i64>,
     /// The status of the upstream's answer where it differs from the one sent.
     pub forward_status: Option<StatusCode>,
-    /// The answer is being stored.
+    /// The answer is being stored. Said with the head, so never of one that `store_if` has yet to see the body of; a body
+    /// that breaks off, or that has no length and passes `max_body`, is not stored after all.
     pub stored: bool,
     /// The request shared another request's fetch.
     pub collapsed: bool,

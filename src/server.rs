@@ -29,10 +29,11 @@ use tokio::sync::oneshot;
 
 pub use bind::bind;
 pub use reload::{Reload, judge};
-pub use start::{StartError, cache, check_exposure};
+pub use start::{StartError, cache, check_exposure, redis_config};
 
 use crate::admin::Readiness;
 use crate::cache::Cache;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::proxy::{self, Drained, Limits};
 use access::AccessLog;
@@ -83,7 +84,16 @@ impl Server {
     /// # Errors
     /// [`StartError`] when the configuration lacks what a server needs.
     pub async fn start(config: &Config) -> Result<Self, StartError> {
-        let cache = start::cache(config).await?;
+        Self::start_by(config, Clock::system()).await
+    }
+
+    /// The same with a clock of the caller's: what is stored ages by it. A [`Clock::manual`] lets a test wait an hour in no
+    /// time; connections and their timeouts keep to the system's time.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub async fn start_by(config: &Config, clock: Clock) -> Result<Self, StartError> {
+        let cache = start::cache_by(config, clock).await?;
         let stack = start::stack(config, &cache)?;
         let admin_token = config.admin.token.as_ref().map(|token| token.expose().to_owned());
         Ok(Self { cache, stack, admin_token, drain_timeout: config.drain_timeout })

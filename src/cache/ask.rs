@@ -6,12 +6,13 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use http::header::{COOKIE, HOST, HeaderMap, HeaderName};
+use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 use http::uri::{Authority, PathAndQuery};
 use http::{Method, Uri, request};
 
 use super::handle::Core;
-use crate::key::{FieldsDigest, Key};
+use super::keyed::{self, ForwardedProto};
+use crate::key::Key;
 use crate::outcome::Reason;
 use crate::policy::{self, Lookup, Plan, VaryOn};
 use crate::route::{BypassGate, HostRule, Routing, Rule, Table, TargetError, check_path, is_yes};
@@ -40,7 +41,13 @@ pub(super) struct Wanted<'t> {
 }
 
 /// Reads a request. Runs for every one: a hit allocates here its key and nothing else.
-pub(super) fn examine<'t>(core: &Core, table: &'t Table, parts: &request::Parts, body_is_empty: bool) -> Ask<'t> {
+pub(super) fn examine<'t>(
+    core: &Core,
+    table: &'t Table,
+    proto: ForwardedProto,
+    parts: &request::Parts,
+    body_is_empty: bool,
+) -> Ask<'t> {
     if parts.method != Method::GET && parts.method != Method::HEAD {
         return examine_other(table, parts);
     }
@@ -65,12 +72,15 @@ pub(super) fn examine<'t>(core: &Core, table: &'t Table, parts: &request::Parts,
             None => return Ask::Pass(Some(Reason::NoHost)),
         },
     };
-    let fields = digest(&rule.policy().vary_on, &parts.headers);
+    let plan = policy::plan(parts, body_is_empty, rule.policy());
+    // What is plain says nothing of its scheme.
+    let proto = if matches!(&plan, Plan::Lookup(lookup) if lookup.plain) { ForwardedProto::Replaced } else { proto };
+    let fields = keyed::digest(&rule.policy().vary_on, proto, &parts.headers);
     let wanted = Wanted { rule, key: Key::new(host.as_deref(), path, query.query.as_deref(), fields.as_ref()) };
     if query.bypass.is_some_and(is_yes) && may_bypass(core, bypass.allow, &parts.headers) {
         return Ask::Bypass(wanted, Reason::NoCacheParam);
     }
-    match policy::plan(parts, body_is_empty, rule.policy()) {
+    match plan {
         Plan::Bypass(reason) => Ask::Bypass(wanted, reason),
         Plan::Lookup(lookup) => Ask::Lookup(wanted, lookup),
     }
@@ -99,31 +109,53 @@ pub(super) fn show_only_keyed(parts: &mut request::Parts, table: &Table, rule: &
     if !keyed.names(&http::header::ACCEPT_ENCODING) {
         policy::normalise_accept_encoding(&mut parts.headers);
     }
-    let fixed = match table.host() {
+    let authority = match table.host() {
         HostRule::Fixed(host) => {
             parts.headers.insert(HOST, host.clone());
-            true
+            None
         }
-        HostRule::Keyed => false,
+        HostRule::Keyed => key.host(),
     };
-    if parts.uri.query() != key.query() || (fixed && parts.uri.authority().is_some()) {
-        rewrite(&mut parts.uri, key.query(), fixed);
+    if let Some(host) = authority {
+        name_host(&mut parts.headers, host);
+    }
+    let named = parts.uri.authority().map(Authority::as_str);
+    if parts.uri.query() != key.query() || (named.is_some() && named != authority) {
+        rewrite(&mut parts.uri, key.query(), authority);
     }
 }
 
-/// Drops the fields that commonly shape an answer and are not keyed.
+/// Leaves a `Host` only as it is keyed: in lower case, and no other than the target names.
+fn name_host(headers: &mut HeaderMap, keyed: &str) {
+    if headers.get_all(HOST).iter().any(|host| host.as_bytes() != keyed.as_bytes())
+        && let Ok(host) = HeaderValue::from_str(keyed)
+    {
+        headers.insert(HOST, host);
+    }
+}
+
+/// Drops the fields that commonly shape an answer and are not keyed, and every second spelling of a field that is keyed
+/// or says where a request comes from.
 pub(super) fn drop_unkeyed(headers: &mut HeaderMap, keyed: &VaryOn) {
-    let off_limits = |name: &HeaderName| policy::keyed_off_limits().contains(name) && !keyed.names(name);
-    if headers.keys().any(|name| off_limits(name) || *name == TOKEN) {
-        policy::keyed_off_limits().iter().filter(|name| off_limits(name)).for_each(|name| {
-            headers.remove(name);
-        });
-        headers.remove(TOKEN);
+    let is_hidden = |name: &HeaderName| {
+        let shapes = match policy::read_as(name) {
+            Some(read) => {
+                policy::is_off_limits(&read)
+                    || matches!(read.as_str(), "x-forwarded-for" | "x-forwarded-proto")
+                    || keyed.headers.iter().any(|keyed| *keyed == *read)
+            }
+            None => policy::is_off_limits(name.as_str()),
+        };
+        (shapes && !keyed.names(name)) || *name == TOKEN
+    };
+    let hidden: Vec<HeaderName> = headers.keys().filter(|name| is_hidden(name)).cloned().collect();
+    for name in hidden {
+        headers.remove(name);
     }
 }
 
-/// Puts the canonical query in place, and takes the authority out where the host is fixed.
-fn rewrite(uri: &mut Uri, query: Option<&str>, drop_authority: bool) {
+/// Puts the canonical query in place, and where the target names an authority, the keyed one or none.
+fn rewrite(uri: &mut Uri, query: Option<&str>, authority: Option<&str>) {
     let path = match query {
         Some(query) => Cow::Owned(format!("{}?{query}", uri.path())),
         None => Cow::Borrowed(uri.path()),
@@ -132,8 +164,11 @@ fn rewrite(uri: &mut Uri, query: Option<&str>, drop_authority: bool) {
     let Ok(path_and_query) = PathAndQuery::try_from(path.as_ref()) else { return };
     let mut pieces = std::mem::take(uri).into_parts();
     pieces.path_and_query = Some(path_and_query);
-    if drop_authority {
-        (pieces.scheme, pieces.authority) = (None, None);
+    if pieces.authority.is_some() {
+        pieces.authority = authority.and_then(|authority| authority.parse().ok());
+    }
+    if pieces.authority.is_none() {
+        pieces.scheme = None;
     }
     *uri = Uri::from_parts(pieces).unwrap_or_default();
 }
@@ -150,33 +185,6 @@ pub(super) fn host_of(parts: &request::Parts) -> Option<Cow<'_, str>> {
         (true, false) => Some(Cow::Borrowed(named)),
         (true, true) => Some(Cow::Owned(named.to_ascii_lowercase())),
     }
-}
-
-/// The digest of the keyed fields of a request; `None` where the route keys none.
-fn digest(vary_on: &VaryOn, headers: &HeaderMap) -> Option<FieldsDigest> {
-    if vary_on.is_empty() {
-        return None;
-    }
-    let mut fields: Vec<(String, Option<Vec<u8>>)> = Vec::new();
-    for name in &vary_on.headers {
-        let lines: Vec<&[u8]> = headers.get_all(name).iter().map(|line| line.as_bytes()).collect();
-        fields.push((format!("header:{name}"), (!lines.is_empty()).then(|| lines.join(&b", "[..]))));
-    }
-    for name in &vary_on.cookies {
-        let values: Vec<&[u8]> = cookies(headers, name).collect();
-        fields.push((format!("cookie:{name}"), (!values.is_empty()).then(|| values.join(&b";"[..]))));
-    }
-    Some(FieldsDigest::of(fields.iter().map(|(name, value)| (name.as_str(), value.as_deref()))))
-}
-
-/// Every value that a request gives to a cookie; an upstream may take the first or the last.
-fn cookies<'h>(headers: &'h HeaderMap, name: &'h str) -> impl Iterator<Item = &'h [u8]> {
-    let pairs = headers.get_all(COOKIE).iter().flat_map(|line| line.as_bytes().split(|b| *b == b';'));
-    pairs.filter_map(move |pair| {
-        let pair = pair.trim_ascii();
-        let at = pair.iter().position(|b| *b == b'=')?;
-        (&pair[..at] == name.as_bytes()).then(|| &pair[at + 1..])
-    })
 }
 
 fn may_bypass(core: &Core, gate: BypassGate, headers: &HeaderMap) -> bool {
@@ -199,7 +207,6 @@ fn same_secret(secret: &[u8], given: &[u8]) -> bool {
 mod tests {
     use super::*;
     use http::Request;
-    use http::header::HeaderValue;
 
     fn parts(request: http::request::Builder) -> request::Parts {
         request.body(()).unwrap().into_parts().0
@@ -227,6 +234,8 @@ mod tests {
             Request::get("http://client.example/a?b=2&a=1&nocache=false")
                 .header("x-forwarded-host", "evil.example")
                 .header("x-forwarded-prefix", "/v2")
+                .header("x_forwarded_prefix", "/evil")
+                .header("x_forwarded_proto", "evil")
                 .header("x-larder-token", "secret")
                 .header("cookie", "c=1"),
         );
@@ -234,22 +243,29 @@ mod tests {
         assert_eq!(parts.uri, "/a?a=1&b=2");
         assert_eq!(parts.headers["host"], "up.example");
         assert_eq!(parts.headers["x-forwarded-prefix"], "/v2");
-        assert!(!parts.headers.contains_key("x-forwarded-host"));
+        for gone in ["x-forwarded-host", "x_forwarded_prefix", "x_forwarded_proto"] {
+            assert!(!parts.headers.contains_key(gone), "{gone}");
+        }
         assert!(!parts.headers.contains_key("x-larder-token"));
         assert_eq!(parts.headers["cookie"], "c=1");
     }
-
     #[test]
-    fn every_value_of_a_keyed_cookie_counts() {
-        let vary_on = VaryOn { headers: Vec::new(), cookies: vec!["sid".into()] };
-        let digest_of = |cookie: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(COOKIE, HeaderValue::from_static(cookie));
-            digest(&vary_on, &headers)
-        };
-        assert_eq!(digest_of("sid=1; other=2"), digest_of("other=3;sid=1"));
-        assert_ne!(digest_of("sid=1"), digest_of("sid=1; sid=2"));
-        assert_ne!(digest_of("sid=1"), digest_of("xsid=1"));
-        assert_ne!(digest_of("sid="), digest_of("other=1"));
+    fn a_keyed_host_is_shown_as_it_is_keyed() {
+        let rule = Rule::new("/a").unwrap().ttl(std::time::Duration::from_secs(1));
+        let table = Table::builder().key_host().build().unwrap();
+        for (target, host, shown) in [
+            ("/a?b", "API.example", ("/a?b", "api.example")),
+            ("http://API.example/a?b", "evil.example", ("http://api.example/a?b", "api.example")),
+            ("/a?b", "api.example", ("/a?b", "api.example")),
+        ] {
+            let mut parts = parts(Request::get(target).header("host", host));
+            let keyed = host_of(&parts).unwrap().into_owned();
+            show_only_keyed(&mut parts, &table, &rule, &Key::new(Some(&keyed), "/a", Some("b"), None));
+            assert_eq!(
+                (parts.uri.to_string().as_str(), parts.headers[HOST].to_str().unwrap()),
+                shown,
+                "{target} {host}"
+            );
+        }
     }
 }

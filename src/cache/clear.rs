@@ -14,7 +14,7 @@ use super::body::Body;
 use super::handle::Core;
 use super::respond::Signs;
 use super::service::own;
-use crate::invalidation::Selector;
+use crate::invalidation::{Selector, Tag};
 use crate::key::Key;
 use crate::outcome::{Forward, Outcome};
 use crate::policy;
@@ -106,6 +106,8 @@ impl Write {
             selectors.push(Selector::Key(Key::new(self.keyed_host(), &self.path, None, None)));
         }
         selectors.extend(self.named_by(answer));
+        let groups = policy::cleared_groups(&answer.headers);
+        selectors.extend(groups.iter().map(|group| Selector::Tag(Tag::group(self.keyed_host(), group))));
         if let Some(matched) = self.table.find(&self.path) {
             let params = matched.params();
             let bound = matched.rule().targets(&self.method).filter_map(|t| t.bind(&params, self.keyed_host()));

@@ -12,6 +12,7 @@ use http::{Method, Response, request};
 use super::ask::{self, Ask, Wanted};
 use super::flight::{Base, Boarding, Flight};
 use super::handle::{Cache, Core};
+use super::keyed::ForwardedProto;
 use super::lease;
 use crate::entry::Entry;
 use crate::invalidation::Selector;
@@ -107,6 +108,7 @@ impl Cache {
         policy::admit_body(&options.store_if, &body).map_err(PutError::Refused)?;
 
         let labels = lease::labels(wanted.rule, parts.uri.path());
+        let labels = lease::with_groups(labels, &wanted.key, &storable);
         // Cut off first: whoever fetches this key has asked before now.
         drop(self.core.flights.cut(Selector::Key(wanted.key.clone())));
         let placing = self.place(&wanted.key, &labels)?;
@@ -160,7 +162,7 @@ fn examine<'t>(
 ) -> Result<(Wanted<'t>, Lookup, request::Parts), PutError> {
     let mut parts = request.clone();
     parts.method = Method::GET;
-    match ask::examine(core, table, &parts, true) {
+    match ask::examine(core, table, ForwardedProto::default(), &parts, true) {
         Ask::Lookup(wanted, lookup) => {
             ask::show_only_keyed(&mut parts, table, wanted.rule, &wanted.key);
             Ok((wanted, lookup, parts))

@@ -11,12 +11,14 @@ use tower_service::Service;
 use super::ResponseBody;
 use super::fill::{Fetched, Keep, Shown};
 use super::handle::Core;
-use super::lease::LeaseGuard;
+use super::late_tags::LateTags;
+use super::lease::{self, LeaseGuard};
 use super::turn::Turn;
 use crate::entry::Entry;
+use crate::invalidation::Tag;
 use crate::key::Key;
 use crate::outcome::{CloseDelimited, Fault, Forward, Outcome, Reason};
-use crate::policy::{self, Admission, After, Lookup, Reuse, Storable, Times};
+use crate::policy::{self, Admission, After, Foreseen, Lookup, Options, Reuse, Storable, Times};
 use crate::route::Rule;
 use crate::store::{Fence, Found, Labels, Reply};
 
@@ -26,8 +28,13 @@ pub(super) struct Errand<S, B> {
     pub(super) inner: S,
     pub(super) rule: Arc<Rule>,
     pub(super) key: Key,
+    /// What the fetch is found by: the tags of what is stale among it.
     pub(super) labels: Labels,
+    /// The tags of the route.
+    pub(super) tags: Vec<Tag>,
     pub(super) fence: Arc<Fence>,
+    /// What the fetch is found by once its answer is there.
+    pub(super) late: Arc<LateTags>,
     pub(super) lookup: Lookup,
     /// The request as the upstream may see it, with the client's own conditions.
     pub(super) parts: Arc<request::Parts>,
@@ -112,7 +119,10 @@ where
         };
         match policy::reuse(&self.lookup, entry.meta(), self.core.clock.now()) {
             Reuse::Serve => return Some(entry),
-            Reuse::ServeStale(_) | Reuse::Validate(_) => self.stale = Some(entry),
+            Reuse::ServeStale(_) | Reuse::Validate(_) => {
+                self.core.flights.learn(&self.late, &entry.meta().tags);
+                self.stale = Some(entry);
+            }
             Reuse::Fetch(_) => {}
         }
         None
@@ -162,7 +172,7 @@ where
         }
         let options = self.rule.policy();
         match policy::after(&self.parts, &self.lookup, stored, &parts, times, options) {
-            After::Freshen(storable) => {
+            After::Freshen(storable) if !self.was_cleared(&storable) => {
                 let outcome =
                     Outcome { forward_status: Some(StatusCode::NOT_MODIFIED), ..Outcome::forwarded(Forward::Stale) };
                 self.freshen(storable, stored, lease, outcome)
@@ -171,7 +181,7 @@ where
                 let ttl = stored.meta().ttl_secs(times.received_at);
                 Fetched::Stored(stored.clone(), Outcome::stale(ttl, reason))
             }
-            After::Refetch => {
+            After::Freshen(_) | After::Refetch => {
                 let (answer, times) = self.ask(B::default(), false).await;
                 match answer {
                     Ok(response) => self.admit(response, times, lease, Some(stored)),
@@ -182,7 +192,8 @@ where
         }
     }
 
-    /// The stored response under its freshened head. Without a lease it is served all the same, and not stored.
+    /// The stored response under its freshened head. Without a lease, or for a client that wants nothing of its own stored,
+    /// it is served all the same, and stays stored as it was.
     fn freshen(
         &self,
         storable: Box<Storable>,
@@ -192,9 +203,12 @@ where
     ) -> Fetched<RB, S::Error> {
         self.note_use(&storable);
         let key = self.key.clone();
-        match lease {
+        match lease
+            .and_then(|lease| if self.lookup.client.no_store { Err(Reason::ClientCacheControl) } else { Ok(lease) })
+        {
             Ok(lease) => {
-                let keep = Keep::new(storable, key, lease, self.rule.policy(), None);
+                let labels = self.labels_of(&storable);
+                let keep = Keep::new(storable, key, labels, lease, self.rule.clone(), None);
                 Fetched::Freshened { keep, stored: stored.clone(), outcome }
             }
             Err(reason) => {
@@ -232,15 +246,13 @@ where
             }
         };
         let content_length = body.size_hint().exact().or_else(|| content_length(&parts.headers));
-        let unfit = match () {
-            // Invariant: nothing half. A body that ends with its connection cannot be told from one that was cut.
-            () if parts.extensions.get::<CloseDelimited>().is_some() => Some(Reason::Incomplete),
-            () if content_length.is_some_and(|length| length > options.max_body) => Some(Reason::TooLarge),
-            () => None,
-        };
-        if let Some(reason) = unfit {
+        let foreseen = foresee(&parts, content_length, options);
+        if let Foreseen::Refused(reason) = foreseen {
             self.proved_uncacheable(lease, times);
             return Fetched::Hand(Ok(Response::from_parts(parts, body)), reason);
+        }
+        if self.was_cleared(&storable) {
+            return Fetched::Hand(Ok(Response::from_parts(parts, body)), Reason::Invalidated);
         }
         self.note_use(&storable);
         let lease = if self.fence.is_closed() { Err(Reason::Invalidated) } else { lease };
@@ -248,8 +260,10 @@ where
         if let Some(reason) = unstored.filter(|_| !self.shared) {
             return Fetched::Hand(Ok(Response::from_parts(parts, body)), reason);
         }
-        let shown = Arc::new(Shown::new(parts, &storable, content_length, options.max_body, unstored));
-        let keep = lease.map(|lease| Keep::new(storable, self.key.clone(), lease, options, content_length));
+        let shown = Arc::new(Shown::new(parts, &storable, content_length, options.max_body, unstored, foreseen));
+        let labels = self.labels_of(&storable);
+        let keep =
+            lease.map(|lease| Keep::new(storable, self.key.clone(), labels, lease, self.rule.clone(), content_length));
         Fetched::Share { shown, keep, body }
     }
 
@@ -259,6 +273,18 @@ where
         if let Ok(lease) = lease {
             lease.give_back_uncacheable();
         }
+    }
+
+    fn labels_of(&self, storable: &Storable) -> Labels {
+        let labels = Labels { category: self.labels.category.clone(), tags: self.tags.clone() };
+        lease::with_groups(labels, &self.key, storable)
+    }
+
+    /// Whether a group of the response was cleared while the response was on its way. Nobody could know that it belongs
+    /// there, so it goes to the request that caused the fetch alone.
+    fn was_cleared(&self, storable: &Storable) -> bool {
+        let late = !storable.groups.is_empty();
+        late && self.core.flights.learn(&self.late, &self.labels_of(storable).tags)
     }
 
     /// Notes whether the next requests may wait for one fetch: what is stored to be validated before every use answers
@@ -292,6 +318,16 @@ where
         let now = self.core.clock.now();
         let reason = policy::on_failure(stored.meta(), now)?;
         Some(Fetched::Stored(stored.clone(), Outcome::stale(stored.meta().ttl_secs(now), reason)))
+    }
+}
+
+/// What the head of an answer tells of its body.
+fn foresee(answer: &response::Parts, length: Option<u64>, options: &Options) -> Foreseen {
+    match () {
+        // Invariant: nothing half. A body that ends with its connection cannot be told from one that was cut.
+        () if answer.extensions.get::<CloseDelimited>().is_some() => Foreseen::Refused(Reason::Incomplete),
+        () if length.is_some_and(|length| length > options.max_body) => Foreseen::Refused(Reason::TooLarge),
+        () => policy::foresee_body(&options.store_if, length),
     }
 }
 

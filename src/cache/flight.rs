@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::landings::{Landed, Landings};
-use crate::invalidation::Selector;
+use super::late_tags::{ClearedTags, LateTags};
+use crate::invalidation::{Selector, Tag};
 use crate::key::Key;
 use crate::store::{Fence, Labels};
 
@@ -31,6 +32,7 @@ pub(super) struct Base {
     pub(super) key: Key,
     pub(super) labels: Labels,
     pub(super) fence: Arc<Fence>,
+    pub(super) late: Arc<LateTags>,
     joinable: AtomicBool,
 }
 
@@ -47,6 +49,7 @@ struct List {
     by_key: ByKey,
     /// The invalidations under way.
     cuts: Vec<(u64, Selector)>,
+    cleared: ClearedTags,
 }
 
 /// An invalidation under way. A fetch that begins meanwhile can be joined by requests that come meanwhile, and stores
@@ -68,7 +71,9 @@ pub(super) enum Boarding<F> {
 
 impl Base {
     pub(super) fn new(id: u64, key: Key, labels: Labels, joinable: bool) -> Self {
-        Self { id, key, labels, fence: Arc::default(), joinable: joinable.into() }
+        let fence: Arc<Fence> = Arc::default();
+        let late = Arc::new(LateTags::new(id, fence.clone(), labels.tags.clone()));
+        Self { id, key, labels, fence, late, joinable: joinable.into() }
     }
 
     /// Takes the flight out of reach of later requests.
@@ -78,6 +83,10 @@ impl Base {
 
     pub(super) fn is_joinable(&self) -> bool {
         self.joinable.load(Ordering::Acquire) && !self.fence.is_cut()
+    }
+
+    fn is_hit_by(&self, selector: &Selector) -> bool {
+        selector.hits(&self.key, &self.labels.tags, self.labels.category.as_ref()) || self.late.are_hit_by(selector)
     }
 }
 
@@ -123,9 +132,8 @@ impl Flights {
             return Boarding::Full;
         }
         let flight = Arc::new(launch(self.next_id.fetch_add(1, Ordering::Relaxed), shared && landed));
-        let Base { labels, fence, .. } = flight.base();
-        if list.cuts.iter().any(|(_, cut)| cut.hits(key, &labels.tags, labels.category.as_ref())) {
-            fence.close();
+        if list.cuts.iter().any(|(_, cut)| flight.base().is_hit_by(cut)) {
+            flight.base().fence.close();
         }
         let as_flight: Arc<dyn Flight> = flight.clone();
         list.by_key.entry(key.clone()).or_default().push(Arc::downgrade(&as_flight));
@@ -153,10 +161,23 @@ impl Flights {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let mut list = self.lock();
         let hit = list.hit_by(&selector);
+        list.note_cleared(&selector, id);
         list.cuts.push((id, selector));
         drop(list);
         hit.close();
         Cut { flights: self, id }
+    }
+
+    /// Adds the tags that an answer names to what its flight is found by; true when one of them was cleared since the
+    /// flight began. It takes no more followers then and stores nothing, and its answer may be given to nobody who came
+    /// after that.
+    pub(super) fn learn(&self, late: &LateTags, tags: &[Tag]) -> bool {
+        if tags.is_empty() {
+            return false;
+        }
+        let list = self.lock();
+        let clearing = |tag: &Tag| list.cuts.iter().any(|(_, cut)| matches!(cut, Selector::Tag(cut) if cut == tag));
+        late.add(tags, &list.cleared, clearing)
     }
 
     /// Fetches under way.
@@ -170,12 +191,14 @@ impl Flights {
 }
 
 impl List {
+    fn note_cleared(&mut self, selector: &Selector, now: u64) {
+        let nobody = self.by_key.is_empty();
+        self.cleared.note(selector, now, nobody);
+    }
+
     fn hit_by(&self, selector: &Selector) -> Hit {
         let flights = self.by_key.values().flatten().filter_map(Weak::upgrade);
-        let (hit, missed) = flights.partition(|flight| {
-            let Base { key, labels, .. } = flight.base();
-            selector.hits(key, &labels.tags, labels.category.as_ref())
-        });
+        let (hit, missed) = flights.partition(|flight| flight.base().is_hit_by(selector));
         Hit { hit, _missed: missed }
     }
 }
@@ -203,6 +226,8 @@ impl Drop for Cut<'_> {
         let Some(at) = list.cuts.iter().position(|(id, _)| *id == self.id) else { return };
         let (_, selector) = list.cuts.swap_remove(at);
         let hit = list.hit_by(&selector);
+        let now = self.flights.next_id.fetch_add(1, Ordering::Relaxed);
+        list.note_cleared(&selector, now);
         drop(list);
         hit.close();
     }

@@ -23,11 +23,12 @@ use super::respond::{self, Reply as Answer, Signs};
 use super::service::{Looked, own};
 use super::{ResponseBody, background};
 use crate::entry::Entry;
+use crate::invalidation::Tag;
 use crate::key::Key;
 use crate::outcome::{Forward, Outcome, Reason};
 use crate::policy::{self, Lookup, Precondition, Reuse};
 use crate::route::{Coalesce, Rule};
-use crate::store::{Found, Reply, StoreError};
+use crate::store::{Found, Labels, Reply, StoreError};
 
 /// One lookup that memory could not answer at once.
 pub(super) struct Flow<S, B> {
@@ -80,6 +81,10 @@ where
                     }
                     return Ok(self.serve(&entry, Some(reason)));
                 }
+                // RFC 9211 §2.2 tells a fresh response that this request cannot have from a stale one.
+                Reuse::Validate(reason @ Reason::ClientCacheControl) => {
+                    (because(Forward::Request, reason), Some(entry))
+                }
                 Reuse::Validate(reason) => (because(Forward::Stale, reason), Some(entry)),
                 Reuse::Fetch(reason) => (because(Forward::Bypass, reason), None),
             },
@@ -115,7 +120,7 @@ where
     /// Fetches the answer, with others where it may be shared.
     async fn fetch(self, body: B, cause: Cause) -> Result<Response<Body<RB, S::Error>>, S::Error> {
         if self.lookup.client.only_if_cached {
-            return Ok(self.refuse(StatusCode::GATEWAY_TIMEOUT, "not stored", Reason::ClientCacheControl));
+            return Ok(self.refuse(StatusCode::GATEWAY_TIMEOUT, "not stored", Reason::OnlyIfCached));
         }
         let passed = match () {
             () if self.lookup.head => Some(Reason::Head),
@@ -177,7 +182,8 @@ where
     /// Joins a flight, or begins one that takes `body`.
     fn board(&self, shared: bool, cause: &Cause, tried: &[u64], body: &mut Option<B>) -> Boarding<Fill<RB, S::Error>> {
         self.core.flights.board(&self.key, shared, tried, cause.landed, |id, landed| {
-            let labels = lease::labels(&self.rule, self.parts.uri.path());
+            let Labels { category, tags } = lease::labels(&self.rule, self.parts.uri.path());
+            let labels = Labels { category, tags: found_by(tags.clone(), cause.stale.as_deref()) };
             let base = Base::new(id, self.key.clone(), labels.clone(), shared);
             let errand = Errand {
                 core: self.core.clone(),
@@ -185,7 +191,9 @@ where
                 rule: self.rule.clone(),
                 key: self.key.clone(),
                 labels,
+                tags,
                 fence: base.fence.clone(),
+                late: base.late.clone(),
                 lookup: Lookup { head: false, ..self.lookup.clone() },
                 parts: self.parts_of_a_get(),
                 stale: cause.stale.clone(),
@@ -217,7 +225,7 @@ where
         match reader.head().await {
             Landed::Shared(shown) => {
                 let detail = outcome.detail.or(shown.unstored);
-                let outcome = Outcome { stored: shown.unstored.is_none(), detail, ..outcome };
+                let outcome = Outcome { stored: shown.is_being_stored(), detail, ..outcome };
                 Ok(self.share(reader, &shown, outcome, true))
             }
             // Another node's fetch, joined for the same cause.
@@ -226,7 +234,11 @@ where
             }
             Landed::Stored(entry, how) => {
                 let why = outcome.detail.filter(|_| how.forward.is_some());
-                Ok(self.served(&entry, Outcome { detail: how.detail.or(why), ..how }))
+                // The fetch does not know that the client would not have what is fresh.
+                let forward = how
+                    .forward
+                    .map(|how| if outcome.forward == Some(Forward::Request) { Forward::Request } else { how });
+                Ok(self.served(&entry, Outcome { forward, detail: how.detail.or(why), ..how }))
             }
             Landed::Mine(Ok(response), reason) => Ok(self.mine(response, reason, outcome)),
             Landed::Mine(Err(error), _) => {
@@ -341,6 +353,14 @@ where
             }
         }
     }
+}
+
+/// The tags by which a fetch is found: those of its route, and those of the response that it may freshen.
+fn found_by(mut tags: Vec<Tag>, stale: Option<&Entry>) -> Vec<Tag> {
+    let of_stale = stale.map_or(&[][..], |stale| &stale.meta().tags);
+    let more: Vec<Tag> = of_stale.iter().filter(|tag| !tags.contains(tag)).cloned().collect();
+    tags.extend(more);
+    tags
 }
 
 fn because(forward: Forward, reason: Reason) -> Outcome {

@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 
 use super::background::Background;
 use super::flight::Flights;
+use super::keyed::ForwardedProto;
 use super::service::CacheLayer;
 use super::uncacheable::Uncacheable;
 use crate::clock::Clock;
@@ -65,7 +66,7 @@ impl Core {
 impl Cache {
     /// The layer that puts this cache in front of a service. Every layer of one handle shares everything.
     pub fn layer(&self) -> CacheLayer {
-        CacheLayer { core: self.core.clone() }
+        CacheLayer { core: self.core.clone(), proto: ForwardedProto::default() }
     }
 
     /// A cache for these routes whose entries live in this store.

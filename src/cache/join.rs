@@ -93,7 +93,8 @@ fn released(reason: Reason) -> Reason {
         | Reason::ConnectTimeout
         | Reason::UpstreamTimeout
         | Reason::UpstreamClosed
-        | Reason::UpstreamGarbage => Reason::LeaderFailed,
+        | Reason::UpstreamGarbage
+        | Reason::UpstreamCoding => Reason::LeaderFailed,
         _ => Reason::LeaderUncacheable,
     }
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::handle::Core;
+use crate::invalidation::Tag;
 use crate::key::Key;
+use crate::policy::Storable;
 use crate::route::Rule;
 use crate::store::{BoxFuture, Claim, Fence, Held, Labels, Lease, Leased, Reply, StoreError, Unused};
 
@@ -48,6 +50,12 @@ pub(super) async fn ask(
 /// What the responses of a route can be selected by.
 pub(super) fn labels(rule: &Rule, path: &str) -> Labels {
     Labels { category: rule.category_name().cloned(), tags: rule.tags_for(path) }
+}
+
+/// What a response is stored under: these labels, and the groups that the origin puts it in.
+pub(super) fn with_groups(mut labels: Labels, key: &Key, storable: &Storable) -> Labels {
+    labels.tags.extend(storable.groups.iter().map(|group| Tag::group(key.host(), group)));
+    labels
 }
 
 impl Granted {

@@ -29,7 +29,9 @@ mod flight;
 mod flow;
 mod handle;
 mod join;
+mod keyed;
 mod landings;
+mod late_tags;
 mod lease;
 mod respond;
 mod service;
@@ -40,6 +42,7 @@ mod warm;
 pub use body::Body;
 pub use direct::PutError;
 pub use handle::{Builder, Cache, OnStoreError};
+pub use keyed::ForwardedProto;
 pub use service::{CacheLayer, CacheService, ResponseFuture};
 pub use warm::Warmed;
 

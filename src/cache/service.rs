@@ -24,6 +24,7 @@ use super::body::Body;
 use super::clear;
 use super::flow::Flow;
 use super::handle::Core;
+use super::keyed::ForwardedProto;
 use super::respond::{self, Reply as Answer, Signs};
 use crate::entry::Entry;
 use crate::outcome::{Fault, Forward, Outcome, Reason};
@@ -35,20 +36,31 @@ use crate::store::{Found, Reply, StoreError};
 #[derive(Clone, Debug)]
 pub struct CacheLayer {
     pub(super) core: Arc<Core>,
+    pub(super) proto: ForwardedProto,
 }
 
 /// A service behind a cache.
 #[derive(Clone, Debug)]
 pub struct CacheService<S> {
     core: Arc<Core>,
+    proto: ForwardedProto,
     inner: S,
+}
+
+impl CacheLayer {
+    /// What the service behind it takes from `X-Forwarded-Proto`. [`ForwardedProto::Shown`].
+    #[must_use]
+    pub fn forwarded_proto(mut self, proto: ForwardedProto) -> Self {
+        self.proto = proto;
+        self
+    }
 }
 
 impl<S> Layer<S> for CacheLayer {
     type Service = CacheService<S>;
 
     fn layer(&self, inner: S) -> CacheService<S> {
-        CacheService { core: self.core.clone(), inner }
+        CacheService { core: self.core.clone(), proto: self.proto, inner }
     }
 }
 
@@ -86,7 +98,7 @@ where
         let (mut parts, body) = request.into_parts();
         let table = self.core.table.load();
         let signs = Signs::of(&table);
-        let state = match ask::examine(&self.core, &table, &parts, body.is_end_stream()) {
+        let state = match ask::examine(&self.core, &table, self.proto, &parts, body.is_end_stream()) {
             Ask::Lookup(wanted, lookup) => {
                 let found = self.look(&mut parts, &table, &wanted);
                 match self.hit(&parts, signs, &wanted, &lookup, &found) {

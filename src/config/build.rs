@@ -75,7 +75,16 @@ fn redis(section: Option<RedisDraft>, env: &Overrides, report: &mut Report<'_>) 
         let message = "while Redis is away every request under a cached route is answered with 502";
         report.warn(*place, message, "`bypass` sends them to the upstream instead");
     }
+    if let Some(At { value: tls, place, .. }) = &draft.tls {
+        if !url.tls {
+            report.error(*place, "these connections are not encrypted", "begin the URL with rediss, as in rediss://");
+        }
+        if tls.cert_file.is_some() != tls.key_file.is_some() {
+            report.error(*place, "`cert_file` and `key_file` go together", "name both, or neither");
+        }
+    }
     Some(Redis {
+        tls: draft.tls.map(|at| at.value).unwrap_or_default(),
         url,
         key_prefix: draft.key_prefix.unwrap_or(base.key_prefix),
         pool_size: env.redis_pool_size.or(draft.pool_size).unwrap_or(base.pool_size),

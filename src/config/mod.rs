@@ -52,7 +52,7 @@ pub use ip_net::{IpNet, NotANetwork};
 pub use overrides::VARIABLES;
 pub use redis_url::{RedisUrl, Server, Servers};
 pub use secret::Secret;
-pub use settings::{Admin, Config, HostHeader, Memory, OnError, Redis};
+pub use settings::{Admin, Config, HostHeader, Memory, OnError, Redis, RedisTls};
 pub use source::{MAX_FILE, Source};
 
 use diagnostic::Report;

@@ -70,7 +70,7 @@ impl Overrides {
             (None, Some(url)) => url.unwrap_or_else(|| RedisUrl::server("127.0.0.1", 6379)),
             (None, None) => return None,
         };
-        if let Servers::One { server: Server { port, .. }, .. } = &mut url.servers {
+        if let Servers::One(Server { port, .. }) = &mut url.servers {
             *port = self.redis_port.unwrap_or(*port);
         }
         if !matches!(url.servers, Servers::Cluster(_)) {
@@ -94,7 +94,7 @@ fn variable<V>(
 fn host(text: &str) -> Result<String, Fault> {
     let url = RedisUrl::parse(&format!("redis://{text}"));
     match url.map(|url| url.servers) {
-        Ok(Servers::One { server, .. }) if !text.contains([':', '@', '/']) => Ok(server.host),
+        Ok(Servers::One(server)) if !text.contains([':', '@', '/']) => Ok(server.host),
         _ => Err(Fault::new("is not a host", "write a name or an IPv4 address; for more use `REDIS_URL`")),
     }
 }

@@ -1,4 +1,4 @@
-//! Where Redis is: the five forms of `redis.url`.
+//! Where Redis is: the forms of `redis.url`.
 
 use std::fmt;
 
@@ -10,6 +10,8 @@ use super::secret::Secret;
 pub struct RedisUrl {
     /// The servers.
     pub servers: Servers,
+    /// Whether connections are encrypted: `rediss://`, `rediss-cluster://`, `rediss-sentinel://`.
+    pub tls: bool,
     /// The user name; the default user otherwise.
     pub username: Option<String>,
     /// The password.
@@ -22,13 +24,8 @@ pub struct RedisUrl {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Servers {
-    /// `redis://` and `rediss://`: one server.
-    One {
-        /// Where it is.
-        server: Server,
-        /// Whether the connection is encrypted.
-        tls: bool,
-    },
+    /// `redis://`: one server.
+    One(Server),
     /// `unix://`: one server, by the path of its socket.
     Socket(String),
     /// `redis-cluster://`: some nodes of a cluster.
@@ -52,14 +49,15 @@ pub struct Server {
 }
 
 /// The five forms with what a default URL looks like, for messages.
-const FORMS: &str = "write redis://host:6379/0, rediss://…, unix:///path, redis-cluster://h:p,h:p or redis-sentinel://h:p,h:p/0?master=NAME";
-const SCHEMES: [&str; 5] = ["redis", "rediss", "unix", "redis-cluster", "redis-sentinel"];
+const FORMS: &str = "write redis://host:6379/0, unix:///path, redis-cluster://h:p,h:p or redis-sentinel://h:p,h:p/0?master=NAME; encrypted, rediss instead of redis";
+const SCHEMES: [&str; 7] =
+    ["redis", "rediss", "unix", "redis-cluster", "rediss-cluster", "redis-sentinel", "rediss-sentinel"];
 
 impl RedisUrl {
     /// One server without a password.
     pub fn server(host: impl Into<String>, port: u16) -> Self {
-        let servers = Servers::One { server: Server { host: host.into(), port }, tls: false };
-        Self { servers, username: None, password: None, database: 0 }
+        let servers = Servers::One(Server { host: host.into(), port });
+        Self { servers, tls: false, username: None, password: None, database: 0 }
     }
 
     /// Reads a URL. A missing port is 6379, or 26379 of a sentinel.
@@ -75,25 +73,34 @@ impl RedisUrl {
         let (rest, query) = rest.split_once('?').map_or((rest, None), |(rest, query)| (rest, Some(query)));
         let (user, rest) = rest.rsplit_once('@').map_or((None, rest), |(user, rest)| (Some(user), rest));
         let (username, password) = user.map_or(Ok((None, None)), credentials)?;
+        let tls = scheme.starts_with("rediss");
+        let is_sentinel = scheme.ends_with("-sentinel");
+        let argument = |name: &str| {
+            let value = query.and_then(|query| query.strip_prefix(name)?.strip_prefix('='));
+            value.filter(|value| !value.is_empty())
+        };
         let (servers, database) = match scheme {
-            "unix" => (Servers::Socket(socket(rest)?), 0),
-            "redis-cluster" => (Servers::Cluster(servers(cluster_servers(rest)?, 6379)?), 0),
-            "redis-sentinel" => {
+            "unix" => (Servers::Socket(socket(rest)?), argument("db").map_or(Ok(0), number)?),
+            _ if scheme.ends_with("-cluster") => (Servers::Cluster(servers(cluster_servers(rest)?, 6379)?), 0),
+            _ if is_sentinel => {
                 let (hosts, database) = database(rest)?;
-                let master = query.and_then(|query| query.strip_prefix("master=")).filter(|name| !name.is_empty());
-                let master = master.ok_or_else(|| Fault::new("does not name the master", FORMS))?.to_owned();
+                let master =
+                    argument("master").ok_or_else(|| Fault::new("does not name the master", FORMS))?.to_owned();
                 (Servers::Sentinel { sentinels: servers(hosts, 26379)?, master }, database)
             }
             _ => {
                 let (hosts, database) = database(rest)?;
-                let server = one(servers(hosts, 6379)?)?;
-                (Servers::One { server, tls: scheme == "rediss" }, database)
+                (Servers::One(one(servers(hosts, 6379)?)?), database)
             }
         };
-        if query.is_some() && scheme != "redis-sentinel" {
-            return Err(Fault::new("has a query, which only redis-sentinel:// has", FORMS));
+        let allowed = if scheme == "unix" { argument("db").is_some() } else { is_sentinel };
+        if query.is_some() && !allowed {
+            return Err(Fault::new(
+                "has a query, which only redis-sentinel:// (?master=) and unix:// (?db=) have",
+                FORMS,
+            ));
         }
-        Ok(Self { servers, username, password, database })
+        Ok(Self { servers, tls, username, password, database })
     }
 }
 
@@ -139,8 +146,11 @@ fn cluster_servers(rest: &str) -> Result<&str, Fault> {
 /// The hosts and the number of the database.
 fn database(rest: &str) -> Result<(&str, u32), Fault> {
     let (hosts, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let fault = |_| Fault::new("has a path that is not the number of a database", FORMS);
-    Ok((hosts, if path.is_empty() { 0 } else { path.parse().map_err(fault)? }))
+    Ok((hosts, if path.is_empty() { 0 } else { number(path)? }))
+}
+
+fn number(text: &str) -> Result<u32, Fault> {
+    text.parse().map_err(|_| Fault::new("has a path that is not the number of a database", FORMS))
 }
 
 fn servers(list: &str, default_port: u16) -> Result<Vec<Server>, Fault> {
@@ -175,14 +185,14 @@ impl Server {
 impl fmt::Display for RedisUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |servers: &[Server]| servers.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+        let s = if self.tls { "s" } else { "" };
         match &self.servers {
-            Servers::One { server, tls } => {
-                write!(f, "redis{}://{server}/{}", if *tls { "s" } else { "" }, self.database)
-            }
-            Servers::Socket(path) => write!(f, "unix://{path}"),
-            Servers::Cluster(nodes) => write!(f, "redis-cluster://{}", list(nodes)),
+            Servers::One(server) => write!(f, "redis{s}://{server}/{}", self.database),
+            Servers::Socket(path) if self.database == 0 => write!(f, "unix://{path}"),
+            Servers::Socket(path) => write!(f, "unix://{path}?db={}", self.database),
+            Servers::Cluster(nodes) => write!(f, "redis{s}-cluster://{}", list(nodes)),
             Servers::Sentinel { sentinels, master } => {
-                write!(f, "redis-sentinel://{}/{}?master={master}", list(sentinels), self.database)
+                write!(f, "redis{s}-sentinel://{}/{}?master={master}", list(sentinels), self.database)
             }
         }
     }
@@ -203,12 +213,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_five_forms_are_read() {
+    fn every_form_is_read() {
         for (text, shown) in [
             ("redis://localhost", "redis://localhost:6379/0"),
             ("redis://[::1]:7000/3", "redis://[::1]:7000/3"),
             ("rediss://user:pass@r.example:6380/1", "rediss://r.example:6380/1"),
             ("unix:///run/redis.sock", "unix:///run/redis.sock"),
+            ("unix:///run/redis.sock?db=3", "unix:///run/redis.sock?db=3"),
+            ("rediss-cluster://a", "rediss-cluster://a:6379"),
+            ("rediss-sentinel://a?master=main", "rediss-sentinel://a:26379/0?master=main"),
             ("redis-cluster://a:7000,b:7001", "redis-cluster://a:7000,b:7001"),
             ("redis-sentinel://a,b:26380/2?master=main", "redis-sentinel://a:26379,b:26380/2?master=main"),
         ] {
@@ -237,7 +250,8 @@ mod tests {
             ("redis://[::1]x", "names a server that is not host:port"),
             ("redis://h/one", "has a path that is not the number of a database"),
             ("redis://a,b", "names several servers"),
-            ("redis://h?db=1", "has a query, which only redis-sentinel:// has"),
+            ("redis://h?db=1", "has a query, which only redis-sentinel:// (?master=) and unix:// (?db=) have"),
+            ("unix:///s?db=x", "has a path that is not the number of a database"),
             ("unix://relative", "names no socket by its absolute path"),
             ("redis-cluster://a,b/1", "names a database, and a cluster has only 0"),
             ("redis-sentinel://a,b", "does not name the master"),

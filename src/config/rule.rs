@@ -109,7 +109,13 @@ impl Surroundings<'_> {
                 [&draft.client_cache_control, &shared.client_cache_control],
                 base.client_cache_control,
             ),
+            targeted_fields: first([&draft.targeted_fields, &shared.targeted_fields], base.targeted_fields),
             set_cookie: first([&draft.set_cookie, &shared.set_cookie], base.set_cookie),
+            stale_while_revalidate: first(
+                [&draft.stale_while_revalidate, &shared.stale_while_revalidate],
+                base.stale_while_revalidate,
+            ),
+            stale_if_error: first([&draft.stale_if_error, &shared.stale_if_error], base.stale_if_error),
             max_body: first([&draft.max_body, &shared.max_body], base.max_body),
             max_variants: first([&draft.max_variants, &shared.max_variants], base.max_variants),
             vary_on: VaryOn {
@@ -122,7 +128,6 @@ impl Surroundings<'_> {
                 body_not: draft.body_not.clone().unwrap_or(base.store_if.body_not),
                 content_type: draft.content_type.clone().unwrap_or(base.store_if.content_type),
             },
-            ..base
         }
     }
 

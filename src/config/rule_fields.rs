@@ -24,7 +24,10 @@ pub(super) struct RuleDraft {
     pub(super) store_status: Option<StoreStatus>,
     pub(super) origin_headers: Option<At<OriginHeaders>>,
     pub(super) client_cache_control: Option<ClientCacheControl>,
+    pub(super) targeted_fields: Option<Vec<HeaderName>>,
     pub(super) set_cookie: Option<SetCookie>,
+    pub(super) stale_while_revalidate: Option<Duration>,
+    pub(super) stale_if_error: Option<Duration>,
     pub(super) max_body: Option<u64>,
     pub(super) coalesce: Option<Coalesce>,
     pub(super) coalesce_wait: Option<Duration>,
@@ -72,9 +75,18 @@ pub(super) const SHARED: &[Field<RuleDraft>] = &[
         let words = [("ignore", ClientCacheControl::Ignore), ("honor", ClientCacheControl::Honor)];
         rule.client_cache_control = r.scalar(node, |text| scalar::word(text, &words));
     }),
+    Field::new("targeted_fields", "targeted_fields: [CDN-Cache-Control]", |rule, r, node| {
+        rule.targeted_fields = r.scalars(node, values::targeted_field);
+    }),
     Field::new("set_cookie", "set_cookie: refuse", |rule, r, node| {
         let words = [("refuse", SetCookie::Refuse), ("strip", SetCookie::Strip), ("keep", SetCookie::Keep)];
         rule.set_cookie = r.scalar(node, |text| scalar::word(text, &words));
+    }),
+    Field::new("stale_while_revalidate", "stale_while_revalidate: 30s", |rule, r, node| {
+        rule.stale_while_revalidate = r.scalar(node, scalar::duration);
+    }),
+    Field::new("stale_if_error", "stale_if_error: 10m", |rule, r, node| {
+        rule.stale_if_error = r.scalar(node, scalar::duration);
     }),
     Field::new("max_body", "max_body: 8MiB", |rule, r, node| rule.max_body = r.scalar(node, scalar::size)),
     Field::new("coalesce", "coalesce: node", |rule, r, node| {

@@ -142,6 +142,15 @@ pub(super) fn header(text: &str) -> Result<HeaderName, Fault> {
     })
 }
 
+/// A field that speaks to this cache alone (RFC 9213). Not one that means something else.
+pub(super) fn targeted_field(text: &str) -> Result<HeaderName, Fault> {
+    let name = header(text)?;
+    if [http::header::CACHE_CONTROL, http::header::EXPIRES, http::header::PRAGMA].contains(&name) {
+        return Err(Fault::new("is read where no targeted field is there", "leave it out: it always comes last"));
+    }
+    Ok(name)
+}
+
 pub(super) fn max_variants(text: &str) -> Result<usize, Fault> {
     scalar::whole_number(text, 1, 1024).map(|number| usize::try_from(number).unwrap_or(1))
 }
@@ -232,6 +241,7 @@ mod tests {
     fn names_of_fields_cookies_and_types_are_checked() {
         assert_eq!(header("Accept-Language: de").unwrap_err().meant.as_deref(), Some("Accept-Language"));
         assert!(header("*").is_err() && header("").is_err() && header("a b").is_err());
+        assert!(targeted_field("Surrogate-Control").is_ok() && targeted_field("cache-control").is_err());
         assert!(cookie("a=b").is_err() && cookie("").is_err() && cookie("__Host-id").is_ok());
         let json = "application/json";
         assert_eq!(media_type("application/json; charset=utf-8").unwrap_err().meant.as_deref(), Some(json));

@@ -1,6 +1,7 @@
 //! The top level of the file and its small sections. A field is one line in a table; what it becomes is in `build`.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use http::Uri;
@@ -12,7 +13,7 @@ use super::redis_url::RedisUrl;
 use super::rule_fields::{self, RuleDraft};
 use super::scalar::{self, Fault};
 use super::secret::Secret;
-use super::settings::{HostHeader, OnError};
+use super::settings::{HostHeader, OnError, RedisTls};
 use super::source::At;
 use super::yaml::{Kind, Node};
 
@@ -45,6 +46,7 @@ pub(super) struct RedisDraft {
     pub(super) read_timeout: Option<Duration>,
     pub(super) write_timeout: Option<Duration>,
     pub(super) on_error: Option<At<OnError>>,
+    pub(super) tls: Option<At<RedisTls>>,
 }
 
 #[derive(Default)]
@@ -128,6 +130,21 @@ pub(super) const REDIS: &[Field<RedisDraft>] = &[
         redis.on_error =
             r.placed(node, |text| scalar::word(text, &[("bypass", OnError::Bypass), ("error", OnError::Error)]));
     }),
+    Field::new("tls", "tls: { ca_file: /etc/redis/ca.pem }", |redis, r, node| {
+        let mut value = RedisTls::default();
+        r.fields(node, &[TLS], &mut value);
+        redis.tls = Some(At { value, place: node.place, hidden: false });
+    }),
+];
+
+/// `redis.tls:`.
+pub(super) const TLS: &[Field<RedisTls>] = &[
+    Field::new("ca_file", "ca_file: /etc/redis/ca.pem", |tls, r, node| tls.ca_file = r.scalar(node, file)),
+    Field::new("cert_file", "cert_file: /etc/redis/larder.pem", |tls, r, node| tls.cert_file = r.scalar(node, file)),
+    Field::new("key_file", "key_file: /etc/redis/larder.key", |tls, r, node| tls.key_file = r.scalar(node, file)),
+    Field::new("server_name", "server_name: redis.internal", |tls, r, node| {
+        tls.server_name = r.scalar(node, address::host);
+    }),
 ];
 
 /// `memory:`, when it is a mapping.
@@ -190,6 +207,10 @@ fn classes(reader: &mut Reader<'_>, node: &Node) -> Vec<(String, Duration)> {
 
 fn network(text: &str) -> Result<IpNet, Fault> {
     text.parse().map_err(|_| Fault::new("is not a network", "write an IP address or a network: 10.0.0.0/8"))
+}
+
+fn file(text: &str) -> Result<PathBuf, Fault> {
+    if text.is_empty() { Err(Fault::new("names no file", "write the path of a PEM file")) } else { Ok(text.into()) }
 }
 
 fn key_prefix(text: &str) -> Result<String, Fault> {

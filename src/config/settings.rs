@@ -1,6 +1,7 @@
 //! What a checked configuration is: plain data.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use http::Uri;
@@ -67,6 +68,22 @@ pub struct Redis {
     pub write_timeout: Duration,
     /// What becomes of requests while Redis cannot be reached.
     pub on_error: OnError,
+    /// How the connections of a `rediss` URL are encrypted.
+    pub tls: RedisTls,
+}
+
+/// How connections to Redis are encrypted. The default trusts the authorities of the system and shows no certificate.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RedisTls {
+    /// A PEM file with the authorities that the server's certificate may be signed by, in place of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// A PEM file with the certificate that is shown to the server.
+    pub cert_file: Option<PathBuf>,
+    /// A PEM file with its key.
+    pub key_file: Option<PathBuf>,
+    /// The name that the server's certificate must carry. That of the host.
+    pub server_name: Option<String>,
 }
 
 /// What becomes of requests while Redis cannot be reached.
@@ -115,6 +132,7 @@ impl Default for Redis {
             read_timeout: Duration::from_millis(50),
             write_timeout: Duration::from_millis(500),
             on_error: OnError::default(),
+            tls: RedisTls::default(),
         }
     }
 }

@@ -12,7 +12,7 @@ use super::directives::{Directives, Restriction};
 use super::status::{Standing, is_understood, standing};
 use super::storable::stored_headers;
 use super::vary::{self, Vary};
-use super::{Lookup, Options, OriginHeaders, SetCookie, Storable, StoreIf, age, fields, freshness, validate};
+use super::{Lookup, Options, OriginHeaders, SetCookie, Storable, StoreIf, age, fields, freshness, groups, validate};
 use crate::clock::Timestamp;
 use crate::entry::Terms;
 use crate::outcome::Reason;
@@ -65,6 +65,27 @@ pub fn admit(
     }
 }
 
+/// What is known of a body before it is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Foreseen {
+    /// Complete, it is stored.
+    Stored,
+    /// [`admit_body`] decides once it is complete.
+    Open,
+    /// It is not stored.
+    Refused(Reason),
+}
+
+/// Tells what [`admit_body`] will say of a body of this length; `None` where the head announces none.
+pub fn foresee_body(store_if: &StoreIf, length: Option<u64>) -> Foreseen {
+    if length.is_some_and(|length| length < store_if.min_body) {
+        return Foreseen::Refused(Reason::BodyTooSmall);
+    }
+    let may_be = |refused: &String| length.is_none_or(|length| refused.trim_ascii().len() as u64 <= length);
+    let sure = (store_if.min_body == 0 || length.is_some()) && !store_if.body_not.iter().any(may_be);
+    if sure { Foreseen::Stored } else { Foreseen::Open }
+}
+
 /// Decides whether a complete body may be stored.
 ///
 /// # Errors
@@ -93,7 +114,7 @@ fn judge(
     let headers = &response.headers;
     let answer = Answer {
         head: response,
-        directives: Directives::read(headers),
+        directives: Directives::read(headers, &options.targeted_fields),
         standing: standing(response.status, &options.store_status)?,
         times,
         has_validator: validate::has_validator(headers),
@@ -214,9 +235,11 @@ impl Answer<'_> {
                 shared_with_authorization: self.directives.shared_with_authorization(),
                 heuristic: lifetime.guessed,
                 has_validator: self.has_validator,
+                immutable: respected && self.directives.immutable,
             },
             vary: Vec::new(),
             selecting: Vec::new(),
+            groups: groups::groups(&self.head.headers),
             headers: HeaderMap::new(),
         })
     }

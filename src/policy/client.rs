@@ -45,10 +45,14 @@ impl ClientTerms {
         *self == Self::default()
     }
 
-    /// Whether a response that the origin calls fresh is not good enough for the client.
+    /// Whether a stored response is not good enough for the client, fresh or stale.
+    ///
+    /// A reload (`max-age=0`) is no reason to validate what is fresh and `immutable`; a forced one (`no-cache`) is
+    /// (RFC 8246 §2.1).
     pub(super) fn refuse(&self, meta: &Meta, age: Duration) -> bool {
+        let cannot_have_changed = meta.terms.immutable && meta.lifetime > age;
         // A limit of zero asks for news even of what was stored this very millisecond.
-        let too_old = self.max_age.is_some_and(|limit| limit.is_zero() || age > limit);
+        let too_old = self.max_age.is_some_and(|limit| limit.is_zero() || age > limit) && !cannot_have_changed;
         let too_near_its_end = self.min_fresh.is_some_and(|more| meta.lifetime < age.saturating_add(more));
         self.no_cache || too_old || too_near_its_end
     }

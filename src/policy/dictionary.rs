@@ -1,5 +1,9 @@
-//! Dictionaries of RFC 9651 (Structured Fields), as far as a targeted Cache-Control field needs them: parameters and
-//! inner lists are read for their form and dropped.
+//! Dictionaries and lists of strings of RFC 9651 (Structured Fields), as far as a targeted Cache-Control field and cache
+//! groups need them: parameters and inner lists are read for their form and dropped.
+
+use std::borrow::Cow;
+
+use http::header::{HeaderMap, HeaderName};
 
 /// The members, in their order; of equal keys the last counts.
 pub(super) type Dictionary<'a> = Vec<(&'a str, Item)>;
@@ -35,17 +39,28 @@ pub(super) fn parse(text: &str) -> Read<Dictionary<'_>> {
             Some((_, known)) => *known = item,
             None => members.push((key, item)),
         }
-        reader.skip(|c| c == ' ' || c == '\t');
-        if reader.rest.is_empty() {
-            break;
-        }
-        reader.expect(',')?;
-        reader.skip(|c| c == ' ' || c == '\t');
-        if reader.rest.is_empty() {
-            return Err(NotADictionary);
-        }
+        reader.separator()?;
     }
     Ok(members)
+}
+
+/// Reads a list of strings (RFC 9651 §4.2.1). A member of another type makes it no such list.
+pub(super) fn strings(text: &str) -> Read<Vec<String>> {
+    let mut reader = Reader { rest: text.trim_matches(' ') };
+    let mut members = Vec::new();
+    while !reader.rest.is_empty() {
+        members.push(reader.string()?);
+        reader.parameters()?;
+        reader.separator()?;
+    }
+    Ok(members)
+}
+
+/// The lines of a field as one text (RFC 9651 §4.2); `None` when there are none, or one is not ASCII.
+pub(super) fn joined<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<Cow<'h, str>> {
+    let mut lines = headers.get_all(name).iter().map(|line| line.to_str().ok());
+    let first = Cow::Borrowed(lines.next()??);
+    lines.try_fold(first, |text, line| Some(Cow::Owned(format!("{text}, {}", line?))))
 }
 
 struct Reader<'a> {
@@ -53,6 +68,17 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    /// The end, or the comma and what must follow it.
+    fn separator(&mut self) -> Read<()> {
+        self.skip(|c| c == ' ' || c == '\t');
+        if self.rest.is_empty() {
+            return Ok(());
+        }
+        self.expect(',')?;
+        self.skip(|c| c == ' ' || c == '\t');
+        if self.rest.is_empty() { Err(NotADictionary) } else { Ok(()) }
+    }
+
     /// §4.2.3.3. Upper case is not allowed.
     fn key(&mut self) -> Read<&'a str> {
         if !self.rest.starts_with(|c: char| c.is_ascii_lowercase() || c == '*') {
@@ -258,6 +284,30 @@ mod tests {
     }
 
     #[test]
+    fn lists_of_strings_of_rfc_9651_3_1() {
+        for (text, members) in [
+            ("", Some(&[][..])),
+            (r#""a""#, Some(&["a"])),
+            (r#" "a" ,	"B c";x=1;y, "" "#, Some(&["a", "B c", ""])),
+            (r#""a\"b""#, Some(&["a\"b"])),
+            ("a", None),
+            (r#""a", b"#, None),
+            (r#""a","#, None),
+            (r#""a" "b""#, None),
+            (r#"("a")"#, None),
+            (r#""a"#, None),
+            ("\"\u{e9}\"", None),
+        ] {
+            let read = strings(text).ok();
+            assert_eq!(
+                read.as_ref().map(|read| read.iter().map(String::as_str).collect::<Vec<_>>()),
+                members.map(<[_]>::to_vec),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
     fn a_cut_dictionary_is_read_or_refused() {
         let whole = r#"max-age=60;x="y", private="a, b", c=(1 2), d=:aGk=:"#;
         for cut in 0..whole.len() {
@@ -268,7 +318,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_upsets_it(text in any::<String>()) {
-            let _ = parse(&text);
+            let _ = (parse(&text), strings(&text));
         }
 
         #[test]

@@ -1,6 +1,6 @@
 //! What an origin's cache directives say, from whichever field says it.
 //!
-//! A valid `CDN-Cache-Control` (RFC 9213) takes the place of `Cache-Control` and `Expires` altogether. Where a directive
+//! The first targeted field (RFC 9213) that can be read takes the place of `Cache-Control` and `Expires` altogether. Where a directive
 //! is given twice, or cannot be understood, the reading that keeps the response for the shorter time wins.
 
 use std::time::Duration;
@@ -16,23 +16,10 @@ use super::dictionary::{self, Item};
 /// Larger deltas, and ages, mean this much: 2^31 seconds (RFC 9111 §1.2.2).
 const VERY_LONG: u64 = 1 << 31;
 
-static CDN_CACHE_CONTROL: HeaderName = HeaderName::from_static("cdn-cache-control");
-
-/// Fields without which a stored response would be misread. A qualified `no-cache` or `private` that names one of them
-/// means the whole response.
-static INDISPENSABLE: [HeaderName; 11] = [
-    AGE,
-    CACHE_CONTROL,
-    HeaderName::from_static("cdn-cache-control"),
-    CONTENT_ENCODING,
-    CONTENT_RANGE,
-    CONTENT_TYPE,
-    DATE,
-    ETAG,
-    EXPIRES,
-    LAST_MODIFIED,
-    VARY,
-];
+/// Fields without which a stored response would be misread, beside the targeted ones. A qualified `no-cache` or
+/// `private` that names one of them means the whole response.
+static INDISPENSABLE: [HeaderName; 10] =
+    [AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, DATE, ETAG, EXPIRES, LAST_MODIFIED, VARY];
 
 /// The directives of a response.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,6 +33,7 @@ pub(super) struct Directives {
     pub(super) proxy_revalidate: bool,
     pub(super) must_understand: bool,
     pub(super) public: bool,
+    pub(super) immutable: bool,
     pub(super) no_cache: Restriction,
     pub(super) private: Restriction,
     /// A quoted string has no end: whatever else is said cannot be told.
@@ -67,9 +55,15 @@ pub(super) enum Restriction {
 }
 
 impl Directives {
-    /// Reads the directives that count for this cache.
-    pub(super) fn read(response: &HeaderMap) -> Self {
-        Self::targeted(response).unwrap_or_else(|| Self::untargeted(response))
+    /// Reads the directives that count for this cache: those of the first of the `targeted` fields that can be read, else
+    /// those of `Cache-Control` (RFC 9213 §2.2).
+    pub(super) fn read(response: &HeaderMap, targeted: &[HeaderName]) -> Self {
+        let found = targeted.iter().find_map(|name| Self::targeted(response, name));
+        let mut read = found.unwrap_or_else(|| Self::untargeted(response));
+        for restriction in [&mut read.no_cache, &mut read.private] {
+            restriction.spare(targeted);
+        }
+        read
     }
 
     /// `s-maxage` for a shared cache, else `max-age` (RFC 9111 §4.2.1).
@@ -127,14 +121,15 @@ impl Directives {
             b"private" => self.private.add(list()),
             b"must-understand" => self.must_understand |= bare,
             b"public" => self.public |= bare,
+            // Its arguments have no meaning (RFC 8246 §2).
+            b"immutable" => self.immutable = true,
             _ => {}
         }
     }
 
-    /// `None` when there is no targeted field, or none that can be read: RFC 9213 §2.1 has it ignored then.
-    fn targeted(response: &HeaderMap) -> Option<Self> {
-        let lines = response.get_all(&CDN_CACHE_CONTROL).iter().map(|line| line.to_str());
-        let text = lines.collect::<Result<Vec<_>, _>>().ok()?.join(", ");
+    /// `None` when there is no such field, or none that can be read: RFC 9213 §2.1 has it ignored then.
+    fn targeted(response: &HeaderMap, name: &HeaderName) -> Option<Self> {
+        let text = dictionary::joined(response, name)?;
         let members = dictionary::parse(&text).ok().filter(|members| !members.is_empty())?;
         let mut read = Self { targeted: true, ..Self::default() };
         for (name, item) in members {
@@ -155,6 +150,7 @@ impl Directives {
             "proxy-revalidate" => self.proxy_revalidate = item.flag()?,
             "must-understand" => self.must_understand = item.flag()?,
             "public" => self.public = item.flag()?,
+            "immutable" => self.immutable = *item != Item::Boolean(false),
             "no-cache" => self.no_cache = item.restriction()?,
             "private" => self.private = item.restriction()?,
             _ => {}
@@ -174,6 +170,15 @@ impl Restriction {
             Self::None => *self = Self::Fields(more),
             Self::Fields(fields) => fields.extend(more),
             Self::Whole => {}
+        }
+    }
+
+    /// Without one of these fields the stored response would be misread.
+    fn spare(&mut self, indispensable: &[HeaderName]) {
+        if let Self::Fields(fields) = self
+            && fields.iter().any(|field| indispensable.contains(field))
+        {
+            *self = Self::Whole;
         }
     }
 }

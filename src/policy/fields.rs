@@ -48,24 +48,36 @@ static END_TO_END: [HeaderName; 23] = [
     HeaderName::from_static("x-real-ip"),
 ];
 
-/// See [`keyed_off_limits`].
-static OFF_LIMITS: [HeaderName; 16] = [
-    HeaderName::from_static("x-forwarded-host"),
-    HeaderName::from_static("x-forwarded-port"),
-    HeaderName::from_static("x-forwarded-prefix"),
-    HeaderName::from_static("x-forwarded-scheme"),
-    HeaderName::from_static("x-forwarded-server"),
-    HeaderName::from_static("x-forwarded-ssl"),
-    HeaderName::from_static("x-url-scheme"),
-    HeaderName::from_static("front-end-https"),
-    HeaderName::from_static("x-original-host"),
-    FORWARDED,
-    HeaderName::from_static("x-original-url"),
-    HeaderName::from_static("x-rewrite-url"),
-    HeaderName::from_static("x-host"),
-    HeaderName::from_static("x-http-method-override"),
-    HeaderName::from_static("x-http-method"),
-    HeaderName::from_static("x-method-override"),
+/// See [`is_off_limits`].
+static OFF_LIMITS: [&str; 28] = [
+    "cloudfront-forwarded-proto",
+    "forwarded",
+    "front-end-https",
+    "x-envoy-original-path",
+    "x-forwarded",
+    "x-forwarded-context",
+    "x-forwarded-host",
+    "x-forwarded-path",
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+    "x-forwarded-protocol",
+    "x-forwarded-scheme",
+    "x-forwarded-server",
+    "x-forwarded-ssl",
+    "x-forwarded-uri",
+    "x-host",
+    "x-http-host-override",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-host",
+    "x-original-method",
+    "x-original-uri",
+    "x-original-url",
+    "x-rewrite-url",
+    "x-scheme",
+    "x-script-name",
+    "x-url-scheme",
 ];
 
 /// Removes the fields of one connection, and those that `Connection` names (RFC 9110 §7.6.1).
@@ -104,10 +116,16 @@ pub fn is_stream(response: &HeaderMap) -> bool {
         || response.get("x-accel-buffering").is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"no"))
 }
 
-/// Request fields from which upstreams build answers although no key covers them. On a cached route they are
-/// forwarded only where the route keys on them.
-pub fn keyed_off_limits() -> &'static [HeaderName] {
-    &OFF_LIMITS
+/// Whether upstreams build answers from this request field although no key covers it: it tells them another name,
+/// scheme, path or method. On a cached route it is forwarded only where the route keys on it.
+pub fn is_off_limits(name: &str) -> bool {
+    OFF_LIMITS.contains(&name)
+}
+
+/// The name that a server reads which hands fields on as environment variables (RFC 3875 §4.1.18): to it
+/// `X_Forwarded_Host` is `X-Forwarded-Host`. `None` where the name has one reading.
+pub fn read_as(name: &HeaderName) -> Option<String> {
+    name.as_str().contains('_').then(|| name.as_str().replace('_', "-"))
 }
 
 /// A media type without its parameters.
@@ -204,9 +222,19 @@ mod tests {
 
     #[test]
     fn no_key_covers_what_tells_an_upstream_another_name_or_method() {
-        for name in ["x-forwarded-host", "x-forwarded-scheme", "forwarded", "x-original-url", "x-http-method-override"]
+        for name in ["forwarded", "x-forwarded-host", "x-forwarded-scheme", "x-http-method-override", "x-original-url"]
         {
-            assert!(keyed_off_limits().iter().any(|known| known == name), "{name}");
+            assert!(is_off_limits(name), "{name}");
         }
+        for name in ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-user", "cookie", "accept"] {
+            assert!(!is_off_limits(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_underscore_is_a_hyphen_to_some() {
+        let read_as = |name| super::read_as(&HeaderName::from_static(name));
+        assert_eq!(read_as("x_forwarded-host").as_deref(), Some("x-forwarded-host"));
+        assert_eq!(read_as("x-forwarded-host"), None);
     }
 }

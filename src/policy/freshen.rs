@@ -6,7 +6,7 @@ use http::{Method, StatusCode, request, response};
 use super::date::HttpDate;
 use super::etag::EntityTag;
 use super::validate::last_modified;
-use super::{Admission, Lookup, Options, Storable, Times, admit, fields};
+use super::{Admission, ClientTerms, Lookup, Options, Storable, Times, admit, fields};
 use crate::clock::Timestamp;
 use crate::entry::{Entry, Meta};
 use crate::outcome::Reason;
@@ -18,7 +18,7 @@ static OF_THE_STORED_BODY: [HeaderName; 3] = [CONTENT_ENCODING, CONTENT_LENGTH, 
 /// What becomes of a stored response whose validation was answered.
 #[derive(Clone, Debug)]
 pub enum After {
-    /// It is as good as new: its body goes with this head, and both are stored again.
+    /// It is as good as new: its body goes with this head, and both are stored again unless the client said `no-store`.
     Freshen(Box<Storable>),
     /// The answer takes its place; [`admit`] judges it like any other.
     Replace,
@@ -75,13 +75,15 @@ fn freshen(
     times: Times,
     options: &Options,
 ) -> Option<Box<Storable>> {
+    // A client's `no-store` says nothing about what is stored: it still answers, and whoever would store it again heeds it.
+    let lookup = Lookup { client: ClientTerms::default(), ..lookup.clone() };
     let mut request = request.clone();
     // What is stored answered a GET, whatever freshens it.
     request.method = Method::GET;
     let mut merged = response.clone();
     merged.status = stored.meta().status;
     merged.headers = merge(stored.headers(), &response.headers, times);
-    match admit(&request, lookup, &merged, times, options) {
+    match admit(&request, &lookup, &merged, times, options) {
         Admission::Store(storable) => Some(storable),
         Admission::Skip(_) => None,
     }

@@ -37,6 +37,7 @@ mod tests {
 
     use super::*;
     use crate::clock::Timestamp;
+    use crate::policy::Options;
 
     /// Sun, 06 Nov 1994 08:49:37 GMT
     const NOW: Times =
@@ -52,7 +53,8 @@ mod tests {
 
     fn stated(fields: &[(&'static str, &'static str)]) -> Option<u64> {
         let headers = headers(fields);
-        stated_lifetime(&Directives::read(&headers), &headers, NOW).map(|lifetime| lifetime.as_secs())
+        stated_lifetime(&Directives::read(&headers, &Options::default().targeted_fields), &headers, NOW)
+            .map(|lifetime| lifetime.as_secs())
     }
 
     #[test]

@@ -11,9 +11,9 @@
 //! | does the client have it already, or want a part? | [`precondition`], [`range`] | [`Precondition`], [`RangeAnswer`] |
 //! | how is it validated? | [`conditions`] | a few request fields |
 //! | what does the answer to that mean? | [`after`], [`on_failure`] | [`After`] |
-//! | is this answer stored, and how? | [`admit`], [`admit_body`] | [`Admission`] |
+//! | is this answer stored, and how? | [`admit`], [`foresee_body`], [`admit_body`] | [`Admission`] |
 //! | which variant is it? | [`selecting`], [`variant_id`] | a digest |
-//! | what else does the answer to a write name? | [`named_resources`] | paths |
+//! | what else does the answer to a write name? | [`named_resources`], [`cleared_groups`] | paths, groups |
 //!
 //! ```
 //! use http::{Request, Response};
@@ -41,6 +41,7 @@ mod etag;
 pub mod fields;
 mod freshen;
 mod freshness;
+mod groups;
 mod location;
 pub mod options;
 mod plan;
@@ -51,10 +52,11 @@ mod storable;
 mod validate;
 mod vary;
 
-pub use admit::{Admission, Times, admit, admit_body};
+pub use admit::{Admission, Foreseen, Times, admit, admit_body, foresee_body};
 pub use client::ClientTerms;
-pub use fields::{is_stream, keyed_off_limits, strip_hop_by_hop, strip_nominated};
+pub use fields::{is_off_limits, is_stream, read_as, strip_hop_by_hop, strip_nominated};
 pub use freshen::{After, after, on_failure};
+pub use groups::cleared_groups;
 pub use location::{named_resources, resolved_path};
 pub use options::{ClientCacheControl, Options, OriginHeaders, SetCookie, StoreIf, StoreStatus, VaryOn};
 pub use plan::{Lookup, Plan, plan};

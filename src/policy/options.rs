@@ -18,6 +18,9 @@ pub struct Options {
     pub origin_headers: OriginHeaders,
     /// Whether a client's own Cache-Control is obeyed. It is ignored.
     pub client_cache_control: ClientCacheControl,
+    /// The fields that speak to this cache in place of `Cache-Control`, in order of precedence (RFC 9213).
+    /// `CDN-Cache-Control`.
+    pub targeted_fields: Vec<HeaderName>,
     /// What becomes of a response that sets a cookie. It is not stored.
     pub set_cookie: SetCookie,
     /// How long a stale response may be served while it is refreshed, where the origin does not say. None.
@@ -105,6 +108,7 @@ impl Default for Options {
             store_status: StoreStatus::Listed(vec![(StatusCode::OK, None)]),
             origin_headers: OriginHeaders::default(),
             client_cache_control: ClientCacheControl::default(),
+            targeted_fields: vec![HeaderName::from_static("cdn-cache-control")],
             set_cookie: SetCookie::default(),
             stale_while_revalidate: Duration::ZERO,
             stale_if_error: Duration::ZERO,

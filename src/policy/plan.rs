@@ -24,7 +24,7 @@ pub struct Lookup {
     /// The request is a HEAD.
     pub head: bool,
     /// The request carries nothing that could make its answer another than the stored one, whole: no condition, no
-    /// range, no credentials, no body. Nearly every request is so, and is spared the questions.
+    /// range, no credentials, no body, no word about the scheme. Nearly every request is so, and is spared the questions.
     pub plain: bool,
     /// The request carries `Authorization` and the route does not key on it (RFC 9111 §3.5).
     pub authorized: bool,
@@ -63,7 +63,8 @@ pub fn plan(parts: &request::Parts, body_is_empty: bool, options: &Options) -> P
     })
 }
 
-/// Whether none of the fields is there that a plan, a condition or a range is made of: one pass over the names.
+/// Whether none of the fields is there that a plan, a condition, a range or the scheme in a key is made of: one pass
+/// over the names.
 fn is_plain(headers: &HeaderMap) -> bool {
     !headers.keys().any(|name| {
         matches!(
@@ -78,6 +79,7 @@ fn is_plain(headers: &HeaderMap) -> bool {
                 | "range"
                 | "transfer-encoding"
                 | "upgrade"
+                | "x-forwarded-proto"
         )
     })
 }

@@ -13,9 +13,10 @@ pub enum Reuse {
     /// Served as it is.
     Serve,
     /// Served although it is stale. With [`Reason::StaleWhileRevalidate`] a refresh goes on behind it; with
-    /// [`Reason::ClientCacheControl`] the client asked for it (`max-stale`).
+    /// [`Reason::MaxStale`] the client asked for it.
     ServeStale(Reason),
-    /// Validated first; where it has no validator that is an ordinary fetch.
+    /// Validated first; where it has no validator that is an ordinary fetch. With [`Reason::ClientCacheControl`] it is
+    /// fresh, and only this client does not want it.
     Validate(Reason),
     /// Not used for this request at all.
     Fetch(Reason),
@@ -57,7 +58,7 @@ fn as_the_client_asks(lookup: &Lookup, meta: &Meta, age: Duration) -> Reuse {
         return Reuse::ServeStale(Reason::StaleWhileRevalidate);
     }
     if !meta.terms.never_stale && client.accept_stale(stale_for) {
-        return Reuse::ServeStale(Reason::ClientCacheControl);
+        return Reuse::ServeStale(Reason::MaxStale);
     }
     Reuse::Validate(Reason::Stale)
 }
@@ -154,7 +155,7 @@ mod tests {
             (ClientTerms { min_fresh: secs(10), ..none }, 50_001, refused),
             (ClientTerms { min_fresh: secs(0), ..none }, 60_000, stale),
             (ClientTerms { max_stale: secs(40), ..none }, 60_000, Reuse::ServeStale(Reason::StaleWhileRevalidate)),
-            (ClientTerms { max_stale: secs(40), ..none }, 100_000, Reuse::ServeStale(Reason::ClientCacheControl)),
+            (ClientTerms { max_stale: secs(40), ..none }, 100_000, Reuse::ServeStale(Reason::MaxStale)),
             (ClientTerms { max_stale: secs(40), ..none }, 100_001, stale),
             (ClientTerms { max_stale: secs(40), max_age: secs(70), ..none }, 71_000, stale),
             (ClientTerms { no_cache: true, max_stale: secs(40), ..none }, 61_000, stale),
@@ -164,6 +165,24 @@ mod tests {
             let lookup = Lookup { client, ..Lookup::default() };
             assert_eq!(reuse(&lookup, &stored(Terms::default()), after(millis)), answer, "{client:?} at {millis}");
         }
+    }
+
+    #[test]
+    fn what_cannot_have_changed_is_not_validated_for_a_reload_rfc_8246_2_1() {
+        let fixed = stored(Terms { immutable: true, ..Terms::default() });
+        let none = ClientTerms::default();
+        for (client, millis, answer) in [
+            (ClientTerms { max_age: secs(0), ..none }, 0, Reuse::Serve),
+            (ClientTerms { max_age: secs(5), ..none }, 59_999, Reuse::Serve),
+            (ClientTerms { max_age: secs(0), ..none }, 60_000, Reuse::Validate(Reason::Stale)),
+            (ClientTerms { no_cache: true, ..none }, 0, Reuse::Validate(Reason::ClientCacheControl)),
+            (ClientTerms { min_fresh: secs(30), ..none }, 40_000, Reuse::Validate(Reason::ClientCacheControl)),
+        ] {
+            let lookup = Lookup { client, ..Lookup::default() };
+            assert_eq!(reuse(&lookup, &fixed, after(millis)), answer, "{client:?} at {millis}");
+        }
+        let bound = stored(Terms { immutable: true, always_validate: true, ..Terms::default() });
+        assert_eq!(reuse(&Lookup::default(), &bound, after(0)), Reuse::Validate(Reason::MustValidate));
     }
 
     proptest! {

@@ -39,6 +39,8 @@ pub struct Storable {
     pub vary: Vec<HeaderName>,
     /// Their normalised values in the request.
     pub selecting: Vec<(HeaderName, Option<String>)>,
+    /// The cache groups that it belongs to (RFC 9875).
+    pub groups: Vec<String>,
     /// The fields that are stored.
     pub headers: HeaderMap,
 }
@@ -117,7 +119,7 @@ mod tests {
         for (name, value) in fields {
             headers.append(*name, HeaderValue::from_static(value));
         }
-        let kept = stored_headers(&headers, &Directives::read(&response), NOW, set_cookie);
+        let kept = stored_headers(&headers, &Directives::read(&response, &[]), NOW, set_cookie);
         kept.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect()
     }
 

@@ -74,6 +74,7 @@ mod tests {
             (Failure::Upstream(Reason::UpstreamTimeout), 504),
             (Failure::Upstream(Reason::UpstreamClosed), 502),
             (Failure::Upstream(Reason::UpstreamGarbage), 502),
+            (Failure::Upstream(Reason::UpstreamCoding), 502),
             (Failure::Idle, 502),
             (Failure::Request, 400),
         ] {

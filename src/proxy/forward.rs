@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE, VIA,
+    CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING,
+    UPGRADE, VIA,
 };
 use http::uri::{PathAndQuery, Scheme};
 use http::{Extensions, Method, StatusCode, Uri, Version, request, response};
@@ -12,7 +13,7 @@ use http::{Extensions, Method, StatusCode, Uri, Version, request, response};
 use super::config::{HostHeader, ProxyConfig, Upstream};
 use super::network::Network;
 use crate::outcome::CloseDelimited;
-use crate::policy::strip_hop_by_hop;
+use crate::policy::{read_as, strip_hop_by_hop};
 
 static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -48,6 +49,11 @@ impl Rules {
             http2: config.http2,
         }
     }
+
+    /// Whether a peer's word about its client counts.
+    pub(super) fn trusts(&self, peer: IpAddr) -> bool {
+        self.trusted.iter().any(|network| network.contains(peer))
+    }
 }
 
 /// Turns a client's request into the one that the upstream gets.
@@ -75,6 +81,7 @@ pub(super) fn request(
         }
         _ => {}
     }
+    join_cookies(headers, rules);
     frame(&parts.method, headers, has_body, rules);
     if parts.version == Version::HTTP_10 {
         // An expectation from HTTP/1.0 is none (RFC 9110 §10.1.1).
@@ -82,7 +89,7 @@ pub(super) fn request(
     }
     host(&parts.uri, headers, rules);
     headers.append(VIA, via(parts.version));
-    forwarded(headers, client, &rules.trusted);
+    forwarded(headers, client, rules);
     parts.uri = uri;
     parts.version = if rules.http2 { Version::HTTP_2 } else { Version::HTTP_11 };
     parts.extensions = Extensions::new();
@@ -150,6 +157,18 @@ fn frame(method: &Method, headers: &mut HeaderMap, has_body: bool, rules: &Rules
     }
 }
 
+/// HTTP/2 may cut `Cookie` into lines; over HTTP/1 it has one (RFC 9113 §8.2.3), and a server that joins lines with commas
+/// would read other cookies than were keyed.
+fn join_cookies(headers: &mut HeaderMap, rules: &Rules) {
+    let lines: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if lines.len() > 1
+        && !rules.http2
+        && let Ok(line) = HeaderValue::from_bytes(&lines.join(&b"; "[..]))
+    {
+        headers.insert(COOKIE, line);
+    }
+}
+
 fn host(uri: &Uri, headers: &mut HeaderMap, rules: &Rules) {
     let client = match (rules.host, uri.authority()) {
         (HostHeader::Upstream, _) => None,
@@ -160,11 +179,12 @@ fn host(uri: &Uri, headers: &mut HeaderMap, rules: &Rules) {
 }
 
 /// What a client says about where it comes from is believed only when a trusted proxy says it.
-fn forwarded(headers: &mut HeaderMap, client: Option<IpAddr>, trusted: &[Network]) {
-    if !client.is_some_and(|client| trusted.iter().any(|network| network.contains(client))) {
+fn forwarded(headers: &mut HeaderMap, client: Option<IpAddr>, rules: &Rules) {
+    if !client.is_some_and(|client| rules.trusts(client)) {
         headers.remove(&X_FORWARDED_FOR);
         headers.remove(&X_FORWARDED_PROTO);
     }
+    drop_second_spellings(headers);
     if let Some(client) = client {
         let mut list = Vec::new();
         for line in headers.get_all(&X_FORWARDED_FOR) {
@@ -177,6 +197,16 @@ fn forwarded(headers: &mut HeaderMap, client: Option<IpAddr>, trusted: &[Network
         }
     }
     headers.entry(&X_FORWARDED_PROTO).or_insert(HeaderValue::from_static("http"));
+}
+
+/// `X_Forwarded_For` is `X-Forwarded-For` to a server that hands fields on as environment variables. No proxy writes it so.
+fn drop_second_spellings(headers: &mut HeaderMap) {
+    let is_one =
+        |name: &&HeaderName| read_as(name).is_some_and(|read| X_FORWARDED_FOR == *read || X_FORWARDED_PROTO == *read);
+    let names: Vec<HeaderName> = headers.keys().filter(is_one).cloned().collect();
+    for name in names {
+        headers.remove(name);
+    }
 }
 
 /// The protocol is the one of the message as it was received (RFC 9110 §7.6.3).
@@ -288,9 +318,24 @@ mod tests {
     }
 
     #[test]
+    fn a_second_spelling_is_no_way_around_that() {
+        let request = Request::get("/").header("x_forwarded-for", "203.0.113.7").header("x_forwarded_proto", "https");
+        let (parts, _) = sent(request.header("x_other", "1"), false, &rules("http://up"));
+        assert!(!parts.headers.contains_key("x_forwarded-for") && !parts.headers.contains_key("x_forwarded_proto"));
+        assert!(parts.headers.contains_key("x_other"));
+    }
+
+    #[test]
+    fn cookies_go_on_in_one_line_rfc_9113_8_2_3() {
+        let (parts, _) =
+            sent(Request::get("/").header(COOKIE, "a=1").header(COOKIE, "b=2"), false, &rules("http://up"));
+        assert_eq!(parts.headers.get_all(COOKIE).iter().collect::<Vec<_>>(), ["a=1; b=2"]);
+    }
+
+    #[test]
     fn a_mapped_address_is_named_by_its_own_name() {
         let mut headers = HeaderMap::new();
-        forwarded(&mut headers, Some("::ffff:192.0.2.1".parse().unwrap()), &[]);
+        forwarded(&mut headers, Some("::ffff:192.0.2.1".parse().unwrap()), &rules("http://up"));
         assert_eq!(headers[&X_FORWARDED_FOR], "192.0.2.1");
     }
 

@@ -21,6 +21,7 @@
 mod answer;
 mod aside;
 mod body;
+mod coding;
 mod config;
 mod connect;
 mod connection;

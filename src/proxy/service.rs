@@ -18,6 +18,7 @@ use tower_service::Service;
 
 use super::answer::answer;
 use super::body::{Body, BoxError, Progress, Upload};
+use super::coding;
 use super::config::ProxyConfig;
 use super::connect::{Connector, Used};
 use super::drain::Guard;
@@ -91,6 +92,11 @@ impl Proxy {
     pub fn for_client(&self, ClientAddr(client): ClientAddr) -> Self {
         Self { inner: Arc::clone(&self.inner), client: Some(client.ip()) }
     }
+
+    /// Whether this client's `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+    pub fn trusts(&self, ClientAddr(client): ClientAddr) -> bool {
+        self.inner.rules.trusts(client.ip())
+    }
 }
 
 impl<B> Service<Request<B>> for Proxy
@@ -135,6 +141,9 @@ impl Inner {
             }
             // A switch that nobody asked for: what follows on that connection is not HTTP.
             (StatusCode::SWITCHING_PROTOCOLS, _, _) => Failure::Upstream(Reason::UpstreamGarbage).answer(),
+            (status, _, _) if coding::is_foreign(answered.response.headers(), status, &method) => {
+                Failure::Upstream(Reason::UpstreamCoding).answer()
+            }
             _ => plain(answered, &method),
         }
     }

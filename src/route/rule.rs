@@ -167,9 +167,9 @@ impl Rule {
     /// A tag of every response; `{id}` stands for the parameter of that name.
     ///
     /// # Errors
-    /// [`RouteError::Unbound`] when the path has no such parameter.
+    /// [`RouteError::Unbound`] when the path has no such parameter, [`RouteError::Target`] for a control character.
     pub fn tag(mut self, tag: &str) -> Result<Self, RouteError> {
-        self.tags.push(Template::parse(tag, &self.pattern)?);
+        self.tags.push(Template::tag(tag, &self.pattern)?);
         Ok(self)
     }
 

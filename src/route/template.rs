@@ -53,6 +53,14 @@ impl Template {
         Ok(Self { pieces })
     }
 
+    /// The template of a tag. A control character marks what is no tag of a route.
+    pub(super) fn tag(text: &str, pattern: &Pattern) -> Result<Self, RouteError> {
+        if text.contains(char::is_control) {
+            return Err(RouteError::Target { text: text.to_owned(), why: "a tag has no control characters" });
+        }
+        Self::parse(text, pattern)
+    }
+
     /// A text without parameters, whatever is in it.
     pub(super) fn literal(text: &str) -> Self {
         Self { pieces: vec![Piece::Literal(text.to_owned())] }
@@ -105,9 +113,9 @@ impl Target {
     /// A tag such as `user:{id}`.
     ///
     /// # Errors
-    /// [`RouteError::Unbound`] for a parameter the path lacks.
+    /// [`RouteError::Unbound`] for a parameter the path lacks, [`RouteError::Target`] for a control character.
     pub fn tag(text: &str, pattern: &Pattern) -> Result<Self, RouteError> {
-        Template::parse(text, pattern).map(|template| Self(What::Tag(template)))
+        Template::tag(text, pattern).map(|template| Self(What::Tag(template)))
     }
 
     /// The target for one write. Bound values are literals: a star in a path never becomes a wildcard. `host` is put
@@ -172,5 +180,6 @@ mod tests {
         assert!(matches!(Target::key("GET:/api/users/{user}", &pattern), Err(RouteError::Unbound { .. })));
         assert!(matches!(Target::key("/api/users/", &pattern), Err(RouteError::Target { .. })));
         assert!(matches!(Target::key("POST:/api/users/", &pattern), Err(RouteError::Target { .. })));
+        assert!(matches!(Target::tag("\u{1f}\u{1f}users", &pattern), Err(RouteError::Target { .. })));
     }
 }

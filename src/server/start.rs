@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use tower_layer::Layer as _;
 
-use crate::cache::{Cache, CacheLayer, CacheService, OnStoreError};
+use crate::cache::{Cache, CacheLayer, CacheService, ForwardedProto, OnStoreError};
 use crate::clock::Clock;
 use crate::config::{Config, HostHeader, Memory, OnError, Redis, RedisUrl};
 use crate::proxy::{
     self, ClientAddr, Edge, EdgeError, EdgeRules, HostName, Network, Proxy, ProxyConfig, UpstreamError,
 };
-use crate::store::{MemoryStore, NearConfig, RedisConfig, RedisConfigError, RedisStore, Store, TieredStore};
+use crate::store::{MemoryStore, NearConfig, RedisConfig, RedisConfigError, RedisStore, RedisTls, Store, TieredStore};
 
 use super::upload::Uploads;
 
@@ -64,15 +64,20 @@ pub enum StartError {
 /// # Errors
 /// [`StartError`] when there is no store, or Redis cannot be used as it is configured. That it is away is no error.
 pub async fn cache(config: &Config) -> Result<Cache, StartError> {
+    cache_by(config, Clock::system()).await
+}
+
+/// The same, with the time from `clock`.
+pub(super) async fn cache_by(config: &Config, clock: Clock) -> Result<Cache, StartError> {
     match (&config.redis, config.memory) {
         (Some(redis), memory) => {
-            let redis = RedisStore::connect(redis_config(redis), Clock::system()).await?;
+            let redis = RedisStore::connect(redis_config(redis), clock.clone()).await?;
             Ok(match near_config(memory) {
-                Some(near) => on_store(config, TieredStore::new(near, redis, Clock::system())),
-                None => on_store(config, redis),
+                Some(near) => on_store(config, TieredStore::new(near, redis, clock.clone()), clock),
+                None => on_store(config, redis, clock),
             })
         }
-        (None, Memory::On { max_bytes, .. }) => Ok(on_store(config, MemoryStore::new(max_bytes))),
+        (None, Memory::On { max_bytes, .. }) => Ok(on_store(config, MemoryStore::new(max_bytes), clock)),
         (None, Memory::Off) => Err(StartError::NoStore),
     }
 }
@@ -85,7 +90,8 @@ fn near_config(memory: Memory) -> Option<NearConfig> {
     }
 }
 
-fn redis_config(redis: &Redis) -> RedisConfig {
+/// How to reach this Redis. Its URL holds the password, and is never to be logged.
+pub fn redis_config(redis: &Redis) -> RedisConfig {
     RedisConfig {
         url: with_credentials(&redis.url),
         key_prefix: redis.key_prefix.clone(),
@@ -93,6 +99,12 @@ fn redis_config(redis: &Redis) -> RedisConfig {
         connect_timeout: redis.connect_timeout,
         read_timeout: redis.read_timeout,
         write_timeout: redis.write_timeout,
+        tls: RedisTls {
+            ca_file: redis.tls.ca_file.clone(),
+            cert_file: redis.tls.cert_file.clone(),
+            key_file: redis.tls.key_file.clone(),
+            server_name: redis.tls.server_name.clone(),
+        },
     }
 }
 
@@ -118,12 +130,12 @@ fn encoded(text: &str) -> String {
     text.bytes().map(byte).collect()
 }
 
-fn on_store(config: &Config, store: impl Store) -> Cache {
+fn on_store(config: &Config, store: impl Store, clock: Clock) -> Cache {
     let on_error = match config.redis.as_ref().map(|redis| redis.on_error) {
         Some(OnError::Error) => OnStoreError::Error,
         Some(OnError::Bypass) | None => OnStoreError::Bypass,
     };
-    let builder = Cache::builder(config.table.clone(), store).on_store_error(on_error);
+    let builder = Cache::builder(config.table.clone(), store).on_store_error(on_error).clock(clock);
     match &config.admin.token {
         Some(token) => builder.bypass_token(token.expose()).build(),
         None => builder.build(),
@@ -151,7 +163,8 @@ pub(super) fn stack(config: &Config, cache: &Cache) -> Result<Stack, StartError>
 impl Stack {
     /// What the requests of one connection go through.
     pub(super) fn connect(&self, client: ClientAddr) -> Edge<Uploads<CacheService<Proxy>>> {
-        let cached = self.cache.layer(self.proxy.for_client(client));
+        let proto = if self.proxy.trusts(client) { ForwardedProto::Believed } else { ForwardedProto::Replaced };
+        let cached = self.cache.clone().forwarded_proto(proto).layer(self.proxy.for_client(client));
         Edge::new(Uploads::new(cached), Arc::clone(&self.rules))
     }
 }

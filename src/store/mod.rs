@@ -35,7 +35,9 @@ pub use lease::{Changes, Claim, Fence, Held, HeldEnd, Lease, Leased, Teller, Unu
 #[cfg(feature = "memory")]
 pub use memory::MemoryStore;
 #[cfg(feature = "redis")]
-pub use redis::{RedisConfig, RedisConfigError, RedisStore};
+pub use redis::{
+    Examination, ExamineError, Finding, Gravity, RedisConfig, RedisConfigError, RedisStore, RedisTls, Trouble, examine,
+};
 #[cfg(feature = "redis")]
 pub use tiered::{NearConfig, TieredStore};
 

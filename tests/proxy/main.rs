@@ -16,5 +16,4 @@ mod front;
 mod http2;
 mod retry;
 mod serving;
-mod smuggling;
 mod upgrade;

@@ -36,14 +36,18 @@ impl RedisServer {
     /// A sentinel that watches a server on TCP under the name `mymaster`.
     pub(crate) fn sentinel_of(master: &Self) -> Self {
         let (port, watched) = (free_port().to_string(), master.port.as_deref().expect("a server on TCP"));
+        Self::sentinel(&port, &format!("sentinel monitor mymaster 127.0.0.1 {watched} 1\n"))
+    }
+
+    /// A sentinel on this port, with these lines in its configuration.
+    pub(crate) fn sentinel(port: &str, lines: &str) -> Self {
         let mut sentinel = Self::absent();
         let file = sentinel.directory.path().join("sentinel.conf");
-        let lines = format!("bind 127.0.0.1\nport {port}\nsentinel monitor mymaster 127.0.0.1 {watched} 1\n");
-        std::fs::write(&file, lines).unwrap();
+        std::fs::write(&file, format!("bind 127.0.0.1\nport {port}\n{lines}")).unwrap();
         let mut command = Command::new("redis-server");
         command.arg(file).args(["--sentinel", "--unixsocket"]).arg(sentinel.socket());
         sentinel.run(command);
-        sentinel.port = Some(port);
+        sentinel.port = Some(port.to_owned());
         sentinel
     }
 

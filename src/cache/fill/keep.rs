@@ -10,8 +10,9 @@ use crate::cache::lease::LeaseGuard;
 use crate::entry::Entry;
 use crate::key::Key;
 use crate::outcome::Reason;
-use crate::policy::{self, Options, Storable, StoreIf};
-use crate::store::{Lease, Put, Reply, StoreError, Stored};
+use crate::policy::{self, Storable};
+use crate::route::Rule;
+use crate::store::{Labels, Lease, Put, Reply, StoreError, Stored};
 
 /// Closes the doors of a flight when it is dropped, and keeps the flight in the list until then.
 pub(super) struct Landing(Option<Arc<dyn Flight>>);
@@ -20,9 +21,9 @@ pub(super) struct Landing(Option<Arc<dyn Flight>>);
 pub(in crate::cache) struct Keep {
     storable: Box<Storable>,
     key: Key,
+    labels: Labels,
     lease: LeaseGuard,
-    store_if: StoreIf,
-    max_variants: usize,
+    rule: Arc<Rule>,
     content_length: Option<u64>,
     arrived: u64,
 }
@@ -45,12 +46,12 @@ impl Keep {
     pub(in crate::cache) fn new(
         storable: Box<Storable>,
         key: Key,
+        labels: Labels,
         lease: LeaseGuard,
-        options: &Options,
+        rule: Arc<Rule>,
         content_length: Option<u64>,
     ) -> Self {
-        let (store_if, max_variants) = (options.store_if.clone(), options.max_variants);
-        Self { storable, key, lease, store_if, max_variants, content_length, arrived: 0 }
+        Self { storable, key, labels, lease, rule, content_length, arrived: 0 }
     }
 
     pub(super) fn key(&self) -> &Key {
@@ -75,26 +76,26 @@ impl Keep {
         if self.content_length.is_some_and(|length| length != body.len() as u64) {
             return core.stats.reason(Reason::Incomplete);
         }
-        if let Err(reason) = policy::admit_body(&self.store_if, &body) {
+        if let Err(reason) = policy::admit_body(&self.rule.policy().store_if, &body) {
             return core.stats.reason(reason);
         }
         let Some(lease) = self.lease.take() else { return };
-        let labels = lease.labels().clone();
         let variant = self.storable.variant();
-        let entry = Arc::new(self.storable.into_entry(self.key, labels.category, labels.tags, body));
-        put(&core, lease, Put { entry, variant, max_variants: self.max_variants, now: core.clock.now() }, landing);
+        let Labels { category, tags } = self.labels;
+        let entry = Arc::new(self.storable.into_entry(self.key, category, tags, body));
+        let (max_variants, now) = (self.rule.policy().max_variants, core.clock.now());
+        put(&core, lease, Put { entry, variant, max_variants, now }, landing);
     }
 
     /// Stores a head that a validation freshened, with the body that is stored already.
     pub(super) fn freshen(mut self, stored: &Entry, landing: Landing) -> Arc<Entry> {
         let core = self.lease.core().clone();
         let variant = self.storable.variant();
-        let meta = stored.meta();
-        let (category, tags) = (meta.category.clone(), meta.tags.clone());
+        let Labels { category, tags } = self.labels;
         let entry = Arc::new(self.storable.into_entry(self.key, category, tags, stored.body().clone()));
         if let Some(lease) = self.lease.take() {
-            let (entry, now) = (entry.clone(), core.clock.now());
-            put(&core, lease, Put { entry, variant, max_variants: self.max_variants, now }, landing);
+            let (entry, now, max_variants) = (entry.clone(), core.clock.now(), self.rule.policy().max_variants);
+            put(&core, lease, Put { entry, variant, max_variants, now }, landing);
         }
         entry
     }

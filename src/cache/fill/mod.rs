@@ -154,9 +154,13 @@ impl<RB: ResponseBody, E: Send + 'static> Fill<RB, E> {
 
     fn land(&self, fetched: Fetched<RB, E>) -> Stage<RB, E> {
         match fetched {
-            Fetched::Share { shown, keep, body } => {
+            Fetched::Share { shown, mut keep, body } => {
                 self.seen().share(shown);
                 if !body.is_end_stream() {
+                    // A length of nothing is matched already, and a server that has announced it asks for nothing more.
+                    if keep.as_mut().is_some_and(|keep| keep.is_whole_with(0)) {
+                        self.store(keep.take());
+                    }
                     return Stage::Body(Box::pin(body), keep);
                 }
                 self.finish(keep, None);

@@ -7,7 +7,7 @@ use http::{Extensions, StatusCode, Version, response};
 
 use crate::clock::Timestamp;
 use crate::outcome::Reason;
-use crate::policy::{self, Storable};
+use crate::policy::{self, Foreseen, Storable};
 
 /// The head of a response that may be shared.
 #[derive(Default)]
@@ -17,8 +17,10 @@ pub(in crate::cache) struct Shown {
     /// The fields that everybody may have.
     pub(in crate::cache) shared: HeaderMap,
     pub(in crate::cache) content_length: Option<u64>,
-    /// Why the response is not being stored; nothing when it is.
+    /// Why the response is not being stored, if that is known.
     pub(in crate::cache) unstored: Option<Reason>,
+    /// Whether nothing but the end of its body can keep it out of the store.
+    sure: bool,
     /// What the upstream sent, for the request that caused the fetch.
     original: HeaderMap,
     extensions: Extensions,
@@ -38,6 +40,7 @@ impl Shown {
         content_length: Option<u64>,
         max_body: u64,
         unstored: Option<Reason>,
+        foreseen: Foreseen,
     ) -> Self {
         Self {
             status: head.status,
@@ -45,6 +48,7 @@ impl Shown {
             shared: storable.headers.clone(),
             content_length,
             unstored,
+            sure: unstored.is_none() && foreseen == Foreseen::Stored,
             original: head.headers,
             extensions: head.extensions,
             vary: storable.vary.clone(),
@@ -54,6 +58,12 @@ impl Shown {
             reusable_to: storable.reusable_to(),
             max_body,
         }
+    }
+
+    /// Whether it is said to be stored: that is not promised where the body has yet to be judged. One that breaks off, or
+    /// that without a length passes `max_body`, is not stored after all; a head cannot tell.
+    pub(in crate::cache) fn is_being_stored(&self) -> bool {
+        self.sure
     }
 
     /// Whether the response answers a request with these fields too (RFC 9111 §4.1).

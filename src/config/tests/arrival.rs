@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::HeaderName;
 use http::{Method, StatusCode};
 
 use super::*;
@@ -68,7 +69,10 @@ fn defaults_arrive_in_a_route_that_says_nothing() {
         store_status: StoreStatus::Listed(vec![ok(StatusCode::OK), ok(StatusCode::NOT_FOUND)]),
         origin_headers: OriginHeaders::Override,
         client_cache_control: ClientCacheControl::Honor,
+        targeted_fields: ["larder-cache-control", "cdn-cache-control"].map(HeaderName::from_static).to_vec(),
         set_cookie: SetCookie::Strip,
+        stale_while_revalidate: secs(30),
+        stale_if_error: secs(600),
         max_body: 1 << 20,
         max_variants: 4,
         vary_on: VaryOn { headers: vec![http::header::ACCEPT_LANGUAGE], cookies: vec!["theme".into()] },
@@ -88,7 +92,10 @@ fn a_route_outranks_the_defaults() {
         ttl: Some(secs(5)),
         max_ttl: secs(3600),
         store_status: StoreStatus::Listed(listed),
+        targeted_fields: Vec::new(),
         set_cookie: SetCookie::Keep,
+        stale_while_revalidate: secs(1),
+        stale_if_error: secs(0),
         max_body: 2 << 20,
         max_variants: 2,
         store_if: StoreIf {

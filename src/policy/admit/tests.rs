@@ -284,6 +284,25 @@ fn stale_windows_of_rfc_5861() {
 }
 
 #[test]
+fn immutable_of_rfc_8246() {
+    let immutable = |fields: &[(&'static str, &str)]| Rig::new().admit(200, fields).unwrap().terms.immutable;
+    for (fields, expected) in [
+        (&[HOUR][..], false),
+        (&[("cache-control", "max-age=60, Immutable")], true),
+        (&[("cache-control", "max-age=60, immutable=\"x\"")], true),
+        (&[("cache-control", "max-age=60, x=\"immutable\"")], false),
+        (&[("cdn-cache-control", "max-age=60, immutable")], true),
+        (&[("cdn-cache-control", "max-age=60, immutable=?0")], false),
+        (&[("cdn-cache-control", "max-age=60"), ("cache-control", "immutable")], false),
+    ] {
+        assert_eq!(immutable(fields), expected, "{fields:?}");
+    }
+    let mut overriding = ttl(300);
+    overriding.options.origin_headers = OriginHeaders::Override;
+    assert!(!overriding.admit(200, &[("cache-control", "immutable")]).unwrap().terms.immutable);
+}
+
+#[test]
 fn what_a_route_asks_of_the_body() {
     let mut rig = Rig::new();
     rig.options.store_if.content_type = vec!["application/json".to_owned()];
@@ -297,6 +316,28 @@ fn what_a_route_asks_of_the_body() {
     assert_eq!(admit_body(&store_if, b"{}"), Err(Reason::BodyRefused));
     assert_eq!(admit_body(&store_if, b"[1]"), Ok(()));
     assert_eq!(admit_body(&StoreIf::default(), b""), Ok(()));
+}
+
+#[test]
+fn what_a_head_tells_of_its_body_holds() {
+    use Foreseen::{Open, Refused, Stored};
+    let too_small = Refused(Reason::BodyTooSmall);
+    for (min_body, body_not, length, foreseen) in [
+        (0, &[][..], None, Stored),
+        (0, &[], Some(0), Stored),
+        (2, &[], None, Open),
+        (2, &[], Some(1), too_small),
+        (2, &[], Some(2), Stored),
+        (0, &["null"], None, Open),
+        (0, &["null"], Some(3), Stored),
+        (0, &["null"], Some(4), Open),
+        (0, &["null"], Some(400), Open),
+        (9, &["null"], Some(4), too_small),
+    ] {
+        let body_not = body_not.iter().map(|&text| text.to_owned()).collect();
+        let store_if = StoreIf { min_body, body_not, ..StoreIf::default() };
+        assert_eq!(foresee_body(&store_if, length), foreseen, "{store_if:?} {length:?}");
+    }
 }
 
 #[test]

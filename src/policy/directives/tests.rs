@@ -15,12 +15,17 @@ fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
     headers
 }
 
+/// As a cache reads them whose one targeted field is the usual one.
+fn reading(headers: &HeaderMap) -> Directives {
+    Directives::read(headers, &[HeaderName::from_static("cdn-cache-control")])
+}
+
 fn cache_control(value: &str) -> Directives {
-    Directives::read(&headers(&[("cache-control", value)]))
+    reading(&headers(&[("cache-control", value)]))
 }
 
 fn cdn(value: &str, untargeted: &str) -> Directives {
-    Directives::read(&headers(&[("cdn-cache-control", value), ("cache-control", untargeted)]))
+    reading(&headers(&[("cdn-cache-control", value), ("cache-control", untargeted)]))
 }
 
 #[test]
@@ -61,7 +66,7 @@ fn lifetimes_of_rfc_9111_4_2_1() {
 
 #[test]
 fn directives_may_stand_on_several_lines() {
-    let read = Directives::read(&headers(&[
+    let read = reading(&headers(&[
         ("cache-control", "max-age=1"),
         ("cache-control", ""),
         ("cache-control", "s-maxage=60, No-Store"),
@@ -118,7 +123,7 @@ fn a_targeted_field_takes_the_place_of_cache_control_rfc_9213_2_2() {
     let fields = Restriction::Fields(vec![HeaderName::from_static("x-a")]);
     assert_eq!(cdn("private=\"x-a\"", "max-age=60").private, fields);
     let lines = headers(&[("cdn-cache-control", "max-age=60"), ("cdn-cache-control", "no-store=?0")]);
-    assert_eq!(Directives::read(&lines).lifetime(), secs(60));
+    assert_eq!(reading(&lines).lifetime(), secs(60));
 }
 
 #[test]
@@ -138,6 +143,36 @@ fn a_targeted_field_that_cannot_be_read_is_ignored_rfc_9213_2_1() {
         let read = cdn(value, "max-age=5");
         assert_eq!((read.lifetime(), read.targeted), (secs(5), false), "{value}");
     }
+}
+
+#[test]
+fn the_first_targeted_field_that_can_be_read_counts_rfc_9213_2_2() {
+    let names = ["larder-cache-control", "cdn-cache-control"].map(HeaderName::from_static);
+    for (larder, cdn, lifetime) in [
+        (Some("max-age=1"), Some("max-age=2"), 1),
+        (Some("max-age=1"), None, 1),
+        (Some("MAX-AGE=1"), Some("max-age=2"), 2),
+        (Some(""), Some("max-age=2"), 2),
+        (None, Some("max-age=2"), 2),
+        (None, None, 3),
+        (Some("x y"), Some("max-age"), 3),
+    ] {
+        let mut lines = headers(&[("cache-control", "max-age=3")]);
+        for (name, value) in names.iter().zip([larder, cdn]) {
+            value.map(|value| lines.append(name, HeaderValue::from_str(value).unwrap()));
+        }
+        let read = Directives::read(&lines, &names);
+        assert_eq!((read.lifetime(), read.targeted), (secs(lifetime), lifetime < 3), "{larder:?} and {cdn:?}");
+        assert_eq!(Directives::read(&lines, &[]).lifetime(), secs(3), "switched off");
+    }
+}
+
+#[test]
+fn a_targeted_field_cannot_be_withheld() {
+    let lines = headers(&[("cache-control", "max-age=3, private=\"x-cache-control\"")]);
+    let targeted = [HeaderName::from_static("x-cache-control")];
+    assert_eq!(Directives::read(&lines, &targeted).private, Restriction::Whole);
+    assert_eq!(Directives::read(&lines, &[]).withheld().count(), 1);
 }
 
 #[test]
@@ -167,7 +202,7 @@ proptest! {
                 headers.append(name, value);
             }
         }
-        let _ = Directives::read(&headers);
+        let _ = reading(&headers);
     }
 
     #[test]

@@ -117,6 +117,13 @@ fn a_304_starts_the_age_anew_rfc_9111_4_3_4() {
 }
 
 #[test]
+fn a_304_moves_a_response_to_other_groups_rfc_9875() {
+    let entry = stored(&[("cache-control", "max-age=60"), ("etag", "\"1\""), ("cache-groups", "\"a\"")]);
+    assert_eq!(freshened(&entry, &[]).groups, ["a"]);
+    assert_eq!(freshened(&entry, &[("cache-groups", "\"b\", \"c\"")]).groups, ["b", "c"]);
+}
+
+#[test]
 fn a_304_about_something_else_updates_nothing_rfc_9111_4_3_4() {
     const DAY: (&str, &str) = ("last-modified", "Sat, 05 Nov 1994 08:49:37 GMT");
     const OTHER_DAY: (&str, &str) = ("last-modified", "Fri, 04 Nov 1994 08:49:37 GMT");
@@ -194,4 +201,14 @@ fn a_head_freshens_the_get_that_it_confirms_rfc_9111_4_3_5() {
         assert!(matches!(answered(Method::HEAD, &entry, status, fields), After::Replace), "{status} {fields:?}");
     }
     assert!(matches!(answered(Method::GET, &entry, 200, &same), After::Replace));
+}
+
+#[test]
+fn a_client_s_no_store_does_not_make_a_304_useless_rfc_9111_5_2_1_5() {
+    let entry = stored(&[("cache-control", "max-age=60"), ("etag", "\"1\"")]);
+    let client = ClientTerms { no_store: true, no_cache: true, ..ClientTerms::default() };
+    let lookup = Lookup { client, ..Lookup::default() };
+    let answer = response(304, &[("etag", "\"1\"")]);
+    let found = after(&request(Method::GET), &lookup, &entry, &answer, at(LATER), &Options::default());
+    assert!(matches!(found, After::Freshen(_)), "{found:?}");
 }

@@ -1,11 +1,12 @@
 //! The edge as a service around another.
 
+use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::header::{ALLOW, HOST, HeaderValue};
+use http::header::{ALLOW, CONNECTION, HOST, HeaderValue};
 use http::{Request, Response, Uri};
 use http_body::{Frame, SizeHint};
 use pin_project_lite::pin_project;
@@ -61,6 +62,7 @@ impl<S> Edge<S> {
 impl<S, B, R> Service<Request<B>> for Edge<S>
 where
     S: Service<Request<B>, Response = Response<R>>,
+    R: http_body::Body,
 {
     type Response = Response<EdgeBody<R>>;
     type Error = S::Error;
@@ -108,11 +110,11 @@ pin_project! {
 
 pin_project! {
     /// The body of an answer: the inner service's, or the edge's own.
-    #[derive(Debug)]
-    pub struct EdgeBody<B> {
+    pub struct EdgeBody<B: http_body::Body> {
         #[pin]
         inner: Option<B>,
         own: Option<Bytes>,
+        broken: Option<B::Error>,
     }
 }
 
@@ -129,6 +131,7 @@ impl<F> EdgeFuture<F> {
 impl<F, R, E> Future for EdgeFuture<F>
 where
     F: Future<Output = Result<Response<R>, E>>,
+    R: http_body::Body,
 {
     type Output = Result<Response<EdgeBody<R>>, E>;
 
@@ -136,14 +139,18 @@ where
         match self.project().state.project() {
             PassageProjection::Passed { inner } => {
                 let response = ready!(inner.poll(cx))?;
-                Poll::Ready(Ok(response.map(|body| EdgeBody { inner: Some(body), own: None })))
+                Poll::Ready(Ok(response.map(|body| EdgeBody { inner: Some(body), own: None, broken: None })))
             }
             PassageProjection::TurnedAway { why } => {
-                let own = |words| EdgeBody { inner: None, own: Some(words) };
+                let own = |words| EdgeBody { inner: None, own: Some(words), broken: None };
                 let mut response = answer(why.status(), why.token(), why.sentence(), own);
                 if *why == EdgeError::Method {
                     let methods = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
                     response.headers_mut().insert(ALLOW, methods);
+                }
+                if *why == EdgeError::TransferCoding {
+                    // Where this request ends, and the next one begins, is what nobody agrees about (RFC 9112 §11.2).
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
                 Poll::Ready(Ok(response))
             }
@@ -157,15 +164,27 @@ impl<B: http_body::Body<Data = Bytes>> http_body::Body for EdgeBody<B> {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let this = self.project();
+        if let Some(error) = this.broken.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
         match this.inner.as_pin_mut() {
-            Some(inner) => inner.poll_frame(cx),
+            Some(inner) => match ready!(inner.poll_frame(cx)) {
+                // The connection drops what it has not sent when a body fails. It sends when a body makes it wait, so the
+                // client gets the head and what came before the break.
+                Some(Err(error)) => {
+                    *this.broken = Some(error);
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
+                frame => Poll::Ready(frame),
+            },
             None => Poll::Ready(this.own.take().map(|words| Ok(Frame::data(words)))),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.inner {
-            Some(inner) => inner.is_end_stream(),
+            Some(inner) => self.broken.is_none() && inner.is_end_stream(),
             None => self.own.is_none(),
         }
     }
@@ -175,6 +194,12 @@ impl<B: http_body::Body<Data = Bytes>> http_body::Body for EdgeBody<B> {
             Some(inner) => inner.size_hint(),
             None => SizeHint::with_exact(self.own.as_ref().map_or(0, |words| words.len() as u64)),
         }
+    }
+}
+
+impl<B: http_body::Body> fmt::Debug for EdgeBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.inner.is_some() { "EdgeBody(passed)" } else { "EdgeBody(own)" })
     }
 }
 

@@ -4,9 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fred::prelude::{Config, Server, ServerConfig, TlsConnector};
-use fred::rustls::{ClientConfig, RootCertStore, crypto::ring};
+use fred::prelude::{Config, Server, ServerConfig};
 use fred::types::config::{ClusterDiscoveryPolicy, TlsHostMapping};
+
+use super::tls::RedisTls;
 
 /// How to reach Redis. `Debug` never shows a password.
 #[derive(Clone)]
@@ -26,6 +27,8 @@ pub struct RedisConfig {
     pub read_timeout: Duration,
     /// How long a store or one step of an invalidation may take. 500 ms.
     pub write_timeout: Duration,
+    /// How the connections of a `rediss` URL are encrypted.
+    pub tls: RedisTls,
 }
 
 /// Why a configuration cannot be used. A server that is not there is no error.
@@ -67,6 +70,7 @@ impl Default for RedisConfig {
             connect_timeout: Duration::from_secs(1),
             read_timeout: Duration::from_millis(50),
             write_timeout: Duration::from_millis(500),
+            tls: RedisTls::default(),
         }
     }
 }
@@ -108,7 +112,7 @@ impl RedisConfig {
         let mut config = Config { server, database, fail_fast: false, ..Config::default() };
         config.username = parts.user.map(decode).transpose()?.filter(|user| !user.is_empty());
         config.password = parts.password.map(decode).transpose()?;
-        config.tls = if parts.scheme.starts_with("rediss") { Some(tls()?.into()) } else { None };
+        config.tls = if parts.scheme.starts_with("rediss") { Some(self.tls.connector()?.into()) } else { None };
         if let Some(tls) = &mut config.tls {
             tls.hostnames = TlsHostMapping::DefaultHost;
         }
@@ -213,18 +217,6 @@ fn decode(text: &str) -> Result<String, RedisConfigError> {
         rest = &after[2..];
     }
     String::from_utf8(out).map_err(|_| RedisConfigError::Credentials)
-}
-
-/// TLS with the certificates of the system. One that cannot be read is left out: it must not cost all the others.
-fn tls() -> Result<TlsConnector, RedisConfigError> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(fred::rustls_native_certs::load_native_certs().certs);
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| RedisConfigError::Tls(error.to_string().into()))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(TlsConnector::from(config))
 }
 
 #[cfg(test)]

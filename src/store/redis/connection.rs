@@ -29,6 +29,11 @@ impl Connection {
         self.client.load_full()
     }
 
+    /// Whether its task has ended: then it never comes back by itself.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.task.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_none_or(ConnectHandle::is_finished)
+    }
+
     /// A fresh connection. The old one's task may hang in a write and would answer to nothing else.
     pub(super) fn renew(&self) {
         let Ok(client) = self.builder.build() else { return };

@@ -46,6 +46,13 @@ impl From<Error> for Fault {
 }
 
 impl Fault {
+    /// Whether the server said that it is not to be used for now: it loads its data, it was made a replica, its
+    /// Cluster is not whole.
+    pub(super) fn is_about_the_server(&self) -> bool {
+        const SAYS: [&str; 4] = ["LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN"];
+        matches!(self, Self::Refused(why) if SAYS.iter().any(|word| why.starts_with(word)))
+    }
+
     /// Whether the key holds something that is not a hash.
     pub(super) fn is_wrong_type(&self) -> bool {
         matches!(self, Self::Refused(why) if why.contains("WRONGTYPE"))

@@ -8,6 +8,7 @@ use fred::prelude::{ClientLike, Server};
 use fred::types::{ClusterHash, CustomCommand};
 
 use super::Redis;
+use super::facts::{field, number};
 use super::fault::Fault;
 use super::gather::gather;
 use super::link::Lane;
@@ -20,12 +21,11 @@ pub(super) struct Knowledge {
     evicts: AtomicBool,
     /// The identity of every server seen.
     runs: Mutex<Vec<(Option<Server>, String)>>,
-    warned: AtomicBool,
 }
 
 impl Redis {
     /// Asks for a section of `INFO`.
-    async fn info(self: &Arc<Self>, node: Option<Server>, section: &'static str) -> Result<String, Fault> {
+    pub(super) async fn info(self: &Arc<Self>, node: Option<Server>, section: &'static str) -> Result<String, Fault> {
         let limit = self.link.write_timeout;
         self.link
             .call_node(Lane::Write, limit, node, |client| async move {
@@ -80,20 +80,6 @@ impl Redis {
         }
     }
 
-    /// Says once what an operator should change.
-    pub(super) async fn look_around(self: &Arc<Self>) {
-        let _ = self.may_lack_members().await;
-        let Ok(memory) = self.info(None, "memory").await else { return };
-        let bounded = number(&memory, "maxmemory").unwrap_or(0) > 0;
-        let refuses = bounded && field(&memory, "maxmemory_policy") == Some("noeviction");
-        if refuses && !self.knowledge.warned.swap(true, Ordering::AcqRel) {
-            tracing::warn!(
-                "Redis has maxmemory with maxmemory-policy noeviction: when it is full nothing more is stored; \
-                 allkeys-lru fits a cache"
-            );
-        }
-    }
-
     /// Asks the server how it is.
     pub(super) async fn health(self: Arc<Self>) -> Health {
         let queued_invalidations = self.queue.len() as u64;
@@ -116,34 +102,11 @@ impl Redis {
             }
             Err(fault) => {
                 let why = match fault {
-                    Fault::Timeout => "Redis did not answer in time".to_owned(),
+                    Fault::Timeout => "it does not answer in time".to_owned(),
                     Fault::Down(why) | Fault::Refused(why) => why.to_string(),
                 };
                 Health { backend: "redis", error: Some(why), queued_invalidations, ..Health::default() }
             }
         }
-    }
-}
-
-fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
-    info.lines()
-        .find_map(|line| line.split_once(':').filter(|(field, _)| *field == name))
-        .map(|(_, value)| value.trim())
-}
-
-fn number(info: &str, name: &str) -> Option<u64> {
-    field(info, name)?.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn fields_are_found_by_their_whole_name() {
-        let info = "# Memory\r\nused_memory:1\r\nused_memory_human:2.5M\r\nmaxmemory:0\r\n";
-        assert_eq!(field(info, "used_memory_human"), Some("2.5M"));
-        assert_eq!(number(info, "used_memory"), Some(1));
-        assert_eq!(number(info, "evicted_keys"), None);
     }
 }

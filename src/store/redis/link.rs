@@ -2,13 +2,12 @@
 //!
 //! Commands share one connection, or two, and are bounded by permits of our own: the client's own bound leaves it dead
 //! once it was reached. Every command has a deadline, is tried once and fails at once while there is no connection.
-//! After a lost connection, or ten timeouts in a row, the link is *down*: calls fail without being sent until a probe
-//! is answered. A server that hangs is given new connections, since a hung one may block its whole task. When it is
-//! back the link *settles* for a second, in which invalidations are carried out and nothing is read, so that what
-//! other processes kept for it arrives first.
+//! After a lost connection, or ten timeouts in a row, the link is *down*: calls fail without being sent until it
+//! [recovers](super::recovery). When the server is back the link *settles* for a second, in which invalidations are
+//! carried out and nothing is read, so that what other processes kept for it arrives first.
 
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use fred::clients::WithOptions;
@@ -17,20 +16,19 @@ use fred::prelude::{Client, ClientLike, ClusterInterface, EventInterface, FredRe
 use fred::types::{ClusterHash, CustomCommand};
 use tokio::sync::Semaphore;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
+use tokio::time::{Instant, sleep};
 
 use super::config::{RedisConfig, RedisConfigError};
 use super::connection::{Connection, builder, options};
 use super::fault::Fault;
+use super::recovery::{self, Patience};
 use super::scripts::Script;
 
-/// Timeouts in a row after which the server counts as hung. A Cluster is not given up for one node's connection errors
-/// before as many of them.
+/// Timeouts in a row after which the server counts as hung. A Cluster is not given up before as many commands found no
+/// connection: one that is redirected may find none for a moment.
 const PATIENCE: u32 = 10;
 /// Commands in flight.
 const PERMITS: usize = 4096;
-/// How long nothing is read after an outage.
-const SETTLING: Duration = Duration::from_secs(1);
-
 /// Which connection a command takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lane {
@@ -56,8 +54,14 @@ pub(super) struct Link {
     failures: AtomicU32,
     breaks: AtomicU32,
     permits: Semaphore,
-    shown: String,
-    connect_timeout: Duration,
+    /// Why the server is not used.
+    why: Mutex<Arc<str>>,
+    fell: Mutex<Option<Instant>>,
+    pub(super) patience: Mutex<Patience>,
+    /// What is done as soon as the server is back, before anything is read from it.
+    pub(super) on_return: OnceLock<Box<dyn Fn() + Send + Sync>>,
+    pub(super) shown: String,
+    pub(super) connect_timeout: Duration,
     pub(super) read_timeout: Duration,
     pub(super) write_timeout: Duration,
     pub(super) clustered: bool,
@@ -76,6 +80,10 @@ impl Link {
             failures: AtomicU32::new(0),
             breaks: AtomicU32::new(0),
             permits: Semaphore::new(PERMITS),
+            why: Mutex::new("no answer".into()),
+            fell: Mutex::default(),
+            patience: Mutex::default(),
+            on_return: OnceLock::new(),
             shown: config.shown_url(),
             connect_timeout: config.connect_timeout,
             read_timeout: config.read_timeout,
@@ -85,21 +93,21 @@ impl Link {
         let first_contact = link.first_contact().await;
         link.watch();
         if let Err(why) = first_contact {
-            tracing::warn!(redis = %link.shown, %why, "Redis cannot be reached; serving without it until it can");
-            spawn(recover(Arc::downgrade(&link), false));
+            link.explain(why);
+            spawn(recovery::recover(Arc::downgrade(&link), false));
         } else {
-            link.state.store(State::Up as u8, Ordering::Release);
+            link.pass_to(State::Up);
         }
         Ok(link)
     }
 
     async fn first_contact(&self) -> Result<(), Arc<str>> {
-        let mut refused: Arc<str> = "no answer".into();
-        let deadline = tokio::time::Instant::now() + self.connect_timeout;
-        let mut errors = self.lane(Lane::Read).error_rx();
+        let mut refused: Arc<str> = "it does not answer in time".into();
+        let deadline = Instant::now() + self.connect_timeout;
+        let mut errors = self.client(Lane::Read).error_rx();
         loop {
-            match self.probe(self.connect_timeout).await {
-                Ok(()) => return Ok(()),
+            match self.probe().await {
+                Ok(_) => return Ok(()),
                 Err(Fault::Down(why) | Fault::Refused(why)) => refused = why,
                 Err(Fault::Timeout) => {}
             }
@@ -107,10 +115,10 @@ impl Link {
             if let Ok((error, _)) = errors.try_recv() {
                 return Err(error.details().into());
             }
-            if tokio::time::Instant::now() >= deadline {
+            if Instant::now() >= deadline {
                 return Err(refused);
             }
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            sleep(Duration::from_millis(2)).await;
         }
     }
 
@@ -145,12 +153,12 @@ impl Link {
         F: Future<Output = FredResult<T>>,
     {
         if self.state() == State::Down {
-            return Err(Fault::Down("waiting for Redis to come back".into()));
+            return Err(Fault::Down(self.why()));
         }
         let Ok(_permit) = self.permits.try_acquire() else {
             return Err(Fault::Refused("too many commands in flight".into()));
         };
-        let client = self.lane(lane).with_options(&options(limit, node));
+        let client = self.client(lane).with_options(&options(limit, node));
         match work(client).await {
             Ok(answer) => {
                 self.failures.store(0, Ordering::Relaxed);
@@ -201,7 +209,7 @@ impl Link {
         if !self.clustered {
             return vec![None];
         }
-        let state = self.lane(Lane::Write).cached_cluster_state();
+        let state = self.client(Lane::Write).cached_cluster_state();
         state.map(|state| state.unique_primary_nodes().into_iter().map(Some).collect()).unwrap_or_default()
     }
 
@@ -210,7 +218,7 @@ impl Link {
         if self.clustered {
             return self.nodes().into_iter().flatten().collect();
         }
-        self.lane(Lane::Read).active_connections()
+        self.client(Lane::Read).active_connections()
     }
 
     /// How often the connection was lost: it may lead to another server since.
@@ -218,45 +226,84 @@ impl Link {
         self.breaks.load(Ordering::Acquire)
     }
 
-    fn lane(&self, lane: Lane) -> Arc<Client> {
+    pub(super) fn client(&self, lane: Lane) -> Arc<Client> {
         let last = self.lanes.len() - 1;
         let index = if lane == Lane::Read { 0 } else { last };
         self.lanes[index].client()
     }
 
-    /// Judges a failure: a lost connection or a row of timeouts takes the link down.
+    /// Judges a failure of a command.
     fn note(self: &Arc<Self>, fault: &Fault) {
-        let patience = match fault {
-            Fault::Refused(_) => return,
-            Fault::Down(_) if !self.clustered => 1,
-            Fault::Timeout | Fault::Down(_) => PATIENCE,
-        };
-        if self.failures.fetch_add(1, Ordering::Relaxed) + 1 < patience {
-            return;
+        match fault {
+            // What it says of itself as a whole: no command will fare better.
+            Fault::Refused(why) if fault.is_about_the_server() => self.fall(why, true),
+            Fault::Refused(_) => {}
+            Fault::Down(why) if !self.clustered => self.fall(why, false),
+            Fault::Timeout | Fault::Down(_) => {
+                if self.failures.fetch_add(1, Ordering::Relaxed) + 1 >= PATIENCE {
+                    match fault {
+                        Fault::Down(why) | Fault::Refused(why) => self.fall(why, false),
+                        Fault::Timeout => self.fall(&"it does not answer in time".into(), true),
+                    }
+                }
+            }
         }
+    }
+
+    /// Takes the link down. With `renew`, its connections are of no more use.
+    pub(super) fn fall(self: &Arc<Self>, why: &Arc<str>, renew: bool) {
         let before = self.state.swap(State::Down as u8, Ordering::AcqRel);
-        if matches!(fault, Fault::Down(_)) {
-            self.breaks.fetch_add(1, Ordering::Release);
-        }
+        self.breaks.fetch_add(1, Ordering::Release);
         if before == State::Up as u8 {
-            let why: &str = match fault {
-                Fault::Timeout => "it does not answer in time",
-                Fault::Down(why) | Fault::Refused(why) => why,
-            };
-            tracing::warn!(redis = %self.shown, why, "Redis is not used until it answers again");
-            spawn(recover(Arc::downgrade(self), *fault == Fault::Timeout));
+            self.explain(Arc::clone(why));
+            let now = Instant::now();
+            *self.fell.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+            let relapse = self.lock_patience().fall(now);
+            let words = if relapse { "Redis fails again, and is not used" } else { "Redis is not used" };
+            tracing::warn!(redis = %self.shown, %why, "{words} until it answers again");
+            spawn(recovery::recover(Arc::downgrade(self), renew));
         }
     }
 
-    async fn probe(&self, limit: Duration) -> Result<(), Fault> {
-        for connection in &self.lanes {
-            let client = connection.client().with_options(&options(limit, None));
-            client.ping::<()>(None).await.map_err(Fault::from)?;
-        }
-        Ok(())
+    /// How long the request for a lease may take. The read before it has just waited for a whole deadline when the last
+    /// thing heard of the server is a timeout: no request should wait for two.
+    pub(super) fn lease_timeout(&self) -> Duration {
+        if self.failures.load(Ordering::Relaxed) > 0 { self.read_timeout / 4 } else { self.read_timeout }
     }
 
-    fn renew(self: &Arc<Self>) {
+    /// Has the link be in a state.
+    pub(super) fn pass_to(&self, state: State) {
+        self.failures.store(0, Ordering::Relaxed);
+        self.state.store(state as u8, Ordering::Release);
+    }
+
+    /// Puts the link back into use, unless it fell again while it settled.
+    pub(super) fn rise(&self) -> bool {
+        let (settling, up) = (State::Settling as u8, State::Up as u8);
+        self.state.compare_exchange(settling, up, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// When the link last fell.
+    pub(super) fn fell(&self) -> Option<Instant> {
+        *self.fell.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why the server is not used.
+    pub(super) fn why(&self) -> Arc<str> {
+        Arc::clone(&self.why.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Says from here on that this is why.
+    pub(super) fn explain(&self, why: Arc<str>) {
+        *self.why.lock().unwrap_or_else(PoisonError::into_inner) = why;
+    }
+
+    pub(super) fn lock_patience(&self) -> std::sync::MutexGuard<'_, Patience> {
+        self.patience.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes all connections anew.
+    pub(super) fn renew(self: &Arc<Self>) {
         for connection in &self.lanes {
             connection.renew();
         }
@@ -264,11 +311,21 @@ impl Link {
     }
 
     /// Hears of a lost connection from the client. A command that was written into it just before is not told: it
-    /// would take a whole deadline to find out.
+    /// would take a whole deadline to find out. In a Cluster too: the client serves no node while it looks for one.
     fn watch(self: &Arc<Self>) {
         for connection in &self.lanes {
             spawn(watch(Arc::downgrade(self), connection.client().error_rx()));
         }
+    }
+
+    /// The clients of all connections.
+    pub(super) fn clients(&self) -> Vec<Arc<Client>> {
+        self.lanes.iter().map(Connection::client).collect()
+    }
+
+    /// Whether the task of a connection has ended, so that it never comes back by itself.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.lanes.iter().any(Connection::is_abandoned)
     }
 }
 
@@ -291,43 +348,12 @@ async fn watch(link: Weak<Link>, mut errors: Receiver<(Error, Option<Server>)>) 
     loop {
         match errors.recv().await {
             Ok((error, _)) => match link.upgrade() {
-                Some(link) => link.note(&Fault::Down(error.details().into())),
+                Some(link) => link.fall(&error.details().into(), false),
                 None => return,
             },
             Err(RecvError::Lagged(_)) => {}
             Err(RecvError::Closed) => return,
         }
-    }
-}
-
-/// Waits until the server answers, lets it settle, and puts the link back into use.
-async fn recover(link: Weak<Link>, hung: bool) {
-    const LONGEST_PAUSE: Duration = Duration::from_millis(250);
-    let mut pause = Duration::from_millis(5);
-    let mut renew = hung;
-    loop {
-        let Some(link) = link.upgrade() else { return };
-        if std::mem::take(&mut renew) {
-            link.renew();
-        }
-        match link.probe(link.connect_timeout).await {
-            Ok(()) => {
-                link.failures.store(0, Ordering::Relaxed);
-                link.state.store(State::Settling as u8, Ordering::Release);
-                tokio::time::sleep(SETTLING).await;
-                let (settling, up) = (State::Settling as u8, State::Up as u8);
-                if link.state.compare_exchange(settling, up, Ordering::AcqRel, Ordering::Acquire).is_ok() {
-                    tracing::info!(redis = %link.shown, "Redis is used again");
-                    return;
-                }
-                pause = Duration::from_millis(5);
-            }
-            Err(Fault::Timeout) => renew = true,
-            Err(_) => {}
-        }
-        drop(link);
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 

@@ -23,19 +23,30 @@
 //!
 //! Indexes may name keys that are gone, never the other way round, unless the server evicts: see [`clear`].
 
+mod arrival;
 mod clear;
 mod config;
 mod connection;
+mod examine;
+mod facts;
 mod fault;
+mod finding;
 mod gather;
 mod health;
 mod hearing;
 mod link;
 mod names;
 mod queue;
+mod recent;
 mod record;
+mod recovery;
 mod scripts;
+mod sentinel;
+mod socket;
+mod talk;
+mod tls;
 mod tracking;
+mod trouble;
 mod under_way;
 
 use std::fmt;
@@ -46,15 +57,22 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub use self::config::{RedisConfig, RedisConfigError};
+pub use self::examine::{Examination, ExamineError, examine};
+pub use self::finding::{Finding, Gravity};
 pub(in crate::store) use self::names::Names;
+pub use self::tls::RedisTls;
 pub(in crate::store) use self::tracking::News;
+pub use self::trouble::Trouble;
 
+use self::arrival::Acquaintance;
 use self::clear::Sweep;
 use self::fault::Fault;
 use self::health::Knowledge;
 use self::hearing::Hearing;
 use self::link::{Link, State};
 use self::queue::Queue;
+use self::recent::Recent;
+use self::sentinel::Watch;
 use self::tracking::{Access, Listener};
 use crate::clock::Clock;
 use crate::invalidation::{Cleared, Selector};
@@ -83,6 +101,8 @@ struct Redis {
     queue: Queue,
     draining: AtomicBool,
     knowledge: Knowledge,
+    acquaintance: Acquaintance,
+    recent: Mutex<Recent>,
     garbage: AtomicU64,
     tokens: AtomicU64,
     counted: Mutex<Option<(Instant, u64)>>,
@@ -98,7 +118,9 @@ impl RedisStore {
         // No entry has another method, so the indexes' changes are not told.
         let names = Names::new(&config.key_prefix);
         let tracked = [format!("{}:GET:", config.key_prefix), names.news()];
-        let access = Access::new(config.client_config()?, tracked, config.connect_timeout);
+        let client = config.client_config()?;
+        let watch = Watch::of(&client, config.connect_timeout);
+        let access = Access::new(client, tracked, config.connect_timeout);
         let link = Link::open(&config).await?;
         let redis = Arc::new(Redis {
             link,
@@ -108,12 +130,22 @@ impl RedisStore {
             queue: Queue::default(),
             draining: AtomicBool::new(false),
             knowledge: Knowledge::default(),
+            acquaintance: Acquaintance::default(),
+            recent: Mutex::default(),
             garbage: AtomicU64::new(0),
             tokens: AtomicU64::new(0),
             counted: Mutex::default(),
         });
+        let back = Arc::downgrade(&redis);
+        let on_return = move || back.upgrade().iter().for_each(Redis::returned);
+        let _ = redis.link.on_return.set(Box::new(on_return));
+        if let Some(watch) = watch {
+            spawn(watch.keep(Arc::downgrade(&redis.link)));
+        }
         if redis.link.state() == State::Up {
-            redis.look_around().await;
+            let _ = redis.look_around().await;
+        } else {
+            spawn(explain(Arc::downgrade(&redis.link), config));
         }
         redis.renew_leases();
         let hearer = Arc::clone(&redis);
@@ -124,6 +156,11 @@ impl RedisStore {
     /// How often something in Redis proved to be no entry and was removed.
     pub fn garbage(&self) -> u64 {
         self.redis.garbage.load(Ordering::Relaxed)
+    }
+
+    /// Whether every change in Redis is told to this process, so that it may wait for one.
+    pub fn is_told(&self) -> bool {
+        self.redis.hearing.under_way.is_told()
     }
 
     /// Hears of every change to a record of a `GET`, under its whole name, from now on and before anybody is woken by it.
@@ -143,7 +180,7 @@ impl RedisStore {
     /// The refusal that needs no waiting.
     fn down<T>(&self) -> Option<Reply<Result<T, StoreError>>> {
         let down = self.redis.link.state() == State::Down;
-        down.then(|| Reply::Now(Err(StoreError::Unavailable("waiting for Redis to come back".into()))))
+        down.then(|| Reply::Now(Err(StoreError::Unavailable(self.redis.link.why()))))
     }
 }
 
@@ -242,7 +279,7 @@ impl Redis {
             caught_up.await.map_err(|_| StoreError::Unavailable("invalidations wait to be carried out".into()))??;
         }
         match self.link.state() {
-            State::Up => Ok(()),
+            State::Up if self.is_sure() => Ok(()),
             _ => Err(StoreError::Unavailable("Redis has just come back".into())),
         }
     }
@@ -252,6 +289,7 @@ impl Redis {
         let _turn = self.queue.turn.lock().await;
         while let Some((number, selector)) = self.queue.first() {
             self.sweep(&selector, Sweep::Delete).await?;
+            self.recent.lock().unwrap_or_else(PoisonError::into_inner).push(selector, Instant::now());
             self.queue.done(number);
         }
         Ok(())
@@ -303,6 +341,7 @@ impl Kept {
         match swept {
             Ok(deleted) => {
                 self.selector = None;
+                redis.recent.lock().unwrap_or_else(PoisonError::into_inner).push(selector, Instant::now());
                 *redis.counted.lock().unwrap_or_else(PoisonError::into_inner) = None;
                 Cleared::deleted(deleted)
             }
@@ -320,6 +359,20 @@ impl Drop for Kept {
             self.redis.keep(selector);
         }
     }
+}
+
+/// Says why there is no connection at the start, in better words than those of the client.
+async fn explain(link: Weak<Link>, config: RedisConfig) {
+    let why = match examine(&config).await {
+        Err(why) => Some(why.to_string()),
+        Ok(seen) => seen.findings.first().filter(|finding| finding.gravity() == Gravity::Fatal).map(Finding::to_string),
+    };
+    let Some(link) = link.upgrade() else { return };
+    if let (Some(why), State::Down) = (&why, link.state()) {
+        link.explain(why.as_str().into());
+    }
+    let why = why.unwrap_or_else(|| link.why().as_ref().into());
+    tracing::warn!(redis = %link.shown, %why, "Redis cannot be used; serving without it until it can");
 }
 
 /// Carries out what waits as soon as the server can be reached.

@@ -154,7 +154,7 @@ impl Redis {
             text(if claim == Claim::Firm { "f" } else { "y" }),
             text(&LEASE_FOR.as_millis().to_string()),
         ];
-        let limit = self.link.read_timeout;
+        let limit = self.link.lease_timeout();
         let first = self.link.run_for(Lane::Read, limit, &LEASE, &name, arguments.clone()).await;
         let answer: Vec<String> = match first {
             Err(fault) if fault.is_wrong_type() => {
@@ -184,7 +184,7 @@ impl Redis {
     ) -> Result<(), Fault> {
         let (indexes, member) = (self.names.indexes(key, labels), key.physical());
         let lifetime = lifetime.as_millis().to_string();
-        let limit = if lane == Lane::Read { self.link.read_timeout } else { self.link.write_timeout };
+        let limit = if lane == Lane::Read { self.link.lease_timeout() } else { self.link.write_timeout };
         let notes = indexes.iter().map(|index| {
             let arguments = vec![text(&member), text(&lifetime)];
             async move { self.link.run(lane, limit, &REGISTER, index, arguments).await }

@@ -131,6 +131,11 @@ impl UnderWay {
         names.iter().flat_map(|name| self.changed(name)).collect()
     }
 
+    /// Whether changes are told.
+    pub(super) fn is_told(&self) -> bool {
+        self.lock().told
+    }
+
     /// Changes are told no more: what is under way can be relied on by nobody who comes later, and nobody waits.
     pub(super) fn untold(&self) {
         let mut fills = self.lock();
@@ -226,5 +231,116 @@ impl Fill {
         if let Some(fence) = self.fence.upgrade() {
             fence.cut();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAME: &str = "GET:/a";
+
+    fn begun() -> (UnderWay, Arc<Fence>) {
+        let (under_way, fence) = (UnderWay::default(), Arc::<Fence>::default());
+        under_way.told();
+        under_way.begin(NAME, &fence, Instant::now());
+        (under_way, fence)
+    }
+
+    fn tokens(ours: &[Ours]) -> Vec<u64> {
+        ours.iter().map(|(_, token, _)| *token).collect()
+    }
+
+    fn quiet(changes: Option<Changes>) -> Option<bool> {
+        changes.map(|changes| crate::store::Held::new(1, Duration::ZERO, Some(changes)).is_quiet())
+    }
+
+    #[test]
+    fn a_lease_is_looked_at_when_its_key_changes() {
+        let (under_way, fence) = begun();
+        assert!(under_way.changed(NAME).is_empty());
+        assert!(under_way.leased(NAME, &fence, 7), "a change was heard of before the lease was known");
+        assert_eq!(tokens(&under_way.changed(NAME)), [7]);
+        assert_eq!(tokens(&under_way.told()), [7], "and when some may have been missed");
+        assert!(under_way.changed("GET:/b").is_empty());
+        under_way.cleared();
+        under_way.end(NAME, &fence);
+        assert!(under_way.changed(NAME).is_empty() && under_way.lock().by_name.is_empty());
+        assert!(!fence.is_cut());
+    }
+
+    #[test]
+    fn a_fill_without_a_lease_is_cut_off_by_any_change_that_may_concern_it() {
+        type Event = fn(&UnderWay);
+        let concerns: [(&str, Event); 5] = [
+            ("its key", |under_way| drop(under_way.changed(NAME))),
+            ("something was cleared", UnderWay::cleared),
+            ("changes are told again", |under_way| drop(under_way.told())),
+            ("changes are not told", UnderWay::untold),
+            ("a flush", UnderWay::flushed),
+        ];
+        for (what, happens) in concerns {
+            let (under_way, fence) = begun();
+            under_way.without(NAME, &fence);
+            drop(under_way.changed("GET:/b"));
+            assert!(!fence.is_cut());
+            happens(&under_way);
+            assert!(fence.is_cut() && fence.is_closed(), "{what}");
+
+            let (under_way, fence) = begun();
+            happens(&under_way);
+            under_way.without(NAME, &fence);
+            assert!(fence.is_cut(), "{what}, while the lease was asked for");
+
+            let (under_way, fence) = begun();
+            drop(under_way.held(NAME, &fence));
+            happens(&under_way);
+            assert!(fence.is_cut(), "{what}, after it gave up waiting");
+        }
+    }
+
+    #[test]
+    fn who_waits_is_told_and_not_cut_off() {
+        let (under_way, fence) = begun();
+        assert_eq!(quiet(under_way.held(NAME, &fence)), Some(true));
+        under_way.begin(NAME, &fence, Instant::now());
+        drop(under_way.changed(NAME));
+        assert_eq!(quiet(under_way.held(NAME, &fence)), Some(false), "before it was known that another has the lease");
+        under_way.begin(NAME, &fence, Instant::now());
+        let changes = under_way.held(NAME, &fence);
+        drop(under_way.changed(NAME));
+        under_way.flushed();
+        under_way.untold();
+        assert_eq!((quiet(changes), fence.is_cut()), (Some(false), false));
+        assert!(under_way.held(NAME, &fence).is_none(), "nobody waits where nothing is told");
+        assert_eq!(under_way.lock().by_name[NAME].len(), 1, "asked for again and again, it is one fill");
+    }
+
+    #[test]
+    fn leases_of_fetches_that_last_are_renewed() {
+        let (under_way, fence) = begun();
+        let (began, second) = (Instant::now(), Duration::from_secs(1));
+        under_way.leased(NAME, &fence, 7);
+        let lasting = |after: u64| tokens(&under_way.lasting(began + second * after as u32, second / 2, second * 30));
+        assert_eq!((lasting(0), lasting(1), lasting(29), lasting(31)), (vec![], vec![7], vec![7], vec![]));
+        under_way.end(NAME, &fence);
+        assert_eq!(lasting(1), [0; 0]);
+    }
+
+    #[test]
+    fn a_million_fills_that_ended_without_a_word_leave_the_table_small() {
+        let under_way = UnderWay::default();
+        for n in 0..1_000_000 {
+            under_way.begin(&format!("GET:/{n}"), &Arc::default(), Instant::now());
+        }
+        assert!(under_way.lock().by_name.capacity() < 100);
+    }
+
+    #[test]
+    fn fills_that_were_abandoned_leave_nothing_behind() {
+        let under_way = UnderWay::default();
+        under_way.begin(NAME, &Arc::default(), Instant::now());
+        assert!(under_way.changed(NAME).is_empty());
+        assert!(under_way.lock().by_name.is_empty());
     }
 }

@@ -17,6 +17,8 @@
 //! **An invalidation through this node** clears memory before it goes to Redis, and once more when it comes back: a read
 //! that was answered before Redis carried it out is not kept.
 
+#[cfg(test)]
+mod model;
 mod tier;
 
 use std::fmt;

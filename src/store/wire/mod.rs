@@ -9,7 +9,7 @@
 //!
 //! Integers are little-endian. The checksum is XXH3-64 over everything from byte 16 on, seeded with the first eight
 //! bytes: it finds damage, not malice, since whoever writes to the store can write what they like. The labels are the
-//! selecting fields, the category and the tags. An envelope of another version is not read: it is a miss. Whatever the
+//! selecting fields, the category and the tags. A term that came later is a bit that older envelopes leave clear. An envelope of another version is not read: it is a miss. Whatever the
 //! bytes, reading them ends in an entry or in a [`WireError`].
 
 mod cursor;
@@ -248,15 +248,17 @@ fn terms_bits(terms: Terms) -> u8 {
         | u8::from(terms.shared_with_authorization) << 2
         | u8::from(terms.heuristic) << 3
         | u8::from(terms.has_validator) << 4
+        | u8::from(terms.immutable) << 5
 }
 
 fn read_terms(bits: u8) -> Option<Terms> {
-    (bits < 1 << 5).then_some(Terms {
+    (bits < 1 << 6).then_some(Terms {
         always_validate: bits & 1 != 0,
         never_stale: bits & 2 != 0,
         shared_with_authorization: bits & 4 != 0,
         heuristic: bits & 8 != 0,
         has_validator: bits & 16 != 0,
+        immutable: bits & 32 != 0,
     })
 }
 

@@ -49,6 +49,14 @@ fn version_1_is_read_for_ever() {
 }
 
 #[test]
+fn every_term_has_a_bit_of_its_own() {
+    for bits in 0..=u8::MAX {
+        assert_eq!(read_terms(bits).map(terms_bits), (bits < 1 << 6).then_some(bits));
+    }
+    assert!(!decode(Bytes::from_static(GOLDEN)).unwrap().meta().terms.immutable, "a term of later than this file");
+}
+
+#[test]
 fn the_entry_of_another_key_is_refused() {
     let key = sample().meta().key.clone();
     assert!(decode_for(Bytes::from_static(GOLDEN), &key).is_ok());

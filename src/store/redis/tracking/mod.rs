@@ -7,23 +7,24 @@
 //! meanwhile was not heard, so whoever keeps copies empties himself at [`News::Down`] and again at [`News::Up`].
 
 mod push;
-mod wire;
+pub(super) mod wire;
 
 use std::fmt;
 use std::future::poll_fn;
 use std::hash::{BuildHasher, Hasher};
-use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use fred::prelude::{Config, Server, ServerConfig, TlsConnector};
+use fred::prelude::{Config, ServerConfig, TlsConnector};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use self::wire::{Lost, Wire};
+use super::finding::Finding;
 use super::gather::gather;
 use super::link::{Link, State};
+use super::socket::Place;
 
 /// How often the servers are compared with those that are listened to.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -55,13 +56,6 @@ pub(super) struct Access {
     tls: Option<TlsConnector>,
     prefixes: [String; 2],
     connect_timeout: Duration,
-}
-
-/// Where a server is.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Place {
-    Unix(PathBuf),
-    Tcp(Server),
 }
 
 impl Access {
@@ -123,8 +117,13 @@ async fn listen<H: Fn(News<'_>) + Send + Sync>(access: &Access, link: &Link, hea
         }
         // Once an outage: a server that refuses the command does so every time.
         if !std::mem::replace(&mut told, true) {
-            let why = lost.as_ref().map_or(&"the servers changed" as &dyn fmt::Display, |lost| lost);
-            tracing::warn!(%why, "changes in Redis are not told; memory keeps what it fetches for a short time only");
+            match lost {
+                Some(Lost::Refused(why)) => tracing::warn!("{}", Finding::NotTold(why.as_ref().into())),
+                lost => {
+                    let why = lost.as_ref().map_or(&"the servers changed" as &dyn fmt::Display, |lost| lost);
+                    tracing::warn!(%why, "changes in Redis are not told; memory keeps what it fetches for a short time");
+                }
+            }
         }
         sleep(jittered(pause)).await;
         pause = (pause * 2).min(PAUSES.1);

@@ -5,15 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use fred::prelude::{Server, TlsConnector};
-use fred::rustls::pki_types::ServerName;
 use redis_protocol::resp3::decode::complete::decode_bytes_mut;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout_at};
 
+use super::super::socket::{Place, Stream, Unconnected};
 use super::push::{Heard, understand};
-use super::{Access, News, Place};
+use super::{Access, News};
 
 /// How often the server is asked whether it is there.
 const PING_EVERY: Duration = Duration::from_millis(250);
@@ -26,10 +24,6 @@ const CHUNK: usize = 8 << 10;
 
 const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
 
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
-
 /// A connection on which the server tells what changes.
 pub(super) struct Wire {
     stream: Box<dyn Stream>,
@@ -39,6 +33,8 @@ pub(super) struct Wire {
 /// Why there is no connection, or no longer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Lost {
+    #[error(transparent)]
+    Unconnected(#[from] Unconnected),
     #[error(transparent)]
     Io(#[from] io::Error),
     #[error("the server closed the connection")]
@@ -54,17 +50,7 @@ pub(super) enum Lost {
 impl Wire {
     /// Connects and has the server tell every change under the prefix.
     pub(super) async fn open(place: &Place, access: &Access) -> Result<Self, Lost> {
-        let stream: Box<dyn Stream> = match place {
-            Place::Unix(path) => Box::new(UnixStream::connect(path).await?),
-            Place::Tcp(server) => {
-                let tcp = TcpStream::connect((&*server.host, server.port)).await?;
-                tcp.set_nodelay(true)?;
-                match &access.tls {
-                    Some(tls) => encrypted(tls, server, tcp).await?,
-                    None => Box::new(tcp),
-                }
-            }
-        };
+        let stream = place.connect(access.tls.as_ref(), access.connect_timeout).await?;
         let mut wire = Self { stream, arrived: BytesMut::with_capacity(CHUNK) };
         wire.set_up(access).await?;
         Ok(wire)
@@ -147,15 +133,8 @@ impl Wire {
     }
 }
 
-async fn encrypted(tls: &TlsConnector, server: &Server, tcp: TcpStream) -> Result<Box<dyn Stream>, Lost> {
-    let name = server.tls_server_name.as_ref().unwrap_or(&server.host).to_string();
-    let name = ServerName::try_from(name).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-    let TlsConnector::Rustls(connector) = tls;
-    Ok(Box::new(connector.connect(name, tcp).await?))
-}
-
 /// A command as the server reads it.
-fn command(words: &[&[u8]]) -> Vec<u8> {
+pub(in super::super) fn command(words: &[&[u8]]) -> Vec<u8> {
     let mut out = format!("*{}\r\n", words.len()).into_bytes();
     for word in words {
         out.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
