@@ -64,6 +64,12 @@ impl Tag {
         Self(format!("{GROUP}{}{GROUP}{name}", host.unwrap_or_default()).into())
     }
 
+    /// The name of the cache group that the tag stands for, when it is one's.
+    pub fn group_name(&self) -> Option<&str> {
+        let (_, name) = self.0.strip_prefix(GROUP)?.split_once(GROUP)?;
+        Some(name)
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -185,8 +191,8 @@ impl fmt::Display for Selector {
         match self {
             Self::Key(key) => write!(f, "{key}"),
             Self::Glob(glob) => write!(f, "pattern {}", glob.as_str()),
-            Self::Tag(tag) => match tag.as_str().strip_prefix(GROUP).and_then(|group| group.split_once(GROUP)) {
-                Some((_, name)) => write!(f, "group {name}"),
+            Self::Tag(tag) => match tag.group_name() {
+                Some(name) => write!(f, "group {name}"),
                 None => write!(f, "tag {tag}"),
             },
             Self::Category(category) => write!(f, "category {category}"),
@@ -278,6 +284,7 @@ mod tests {
         for other in [Tag::new("posts"), Tag::group(Some("h"), "posts"), Tag::group(None, "Posts")] {
             assert_ne!(group, other);
         }
+        assert_eq!((group.group_name(), Tag::new("posts").group_name()), (Some("posts"), None));
         assert_eq!(Selector::Tag(group).to_string(), "group posts");
     }
 

@@ -18,6 +18,7 @@
 mod access;
 mod admin;
 mod bind;
+mod gate;
 mod reload;
 mod start;
 mod upload;
@@ -28,6 +29,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 pub use bind::bind;
+pub use gate::EdgeGate;
 pub use reload::{Reload, judge};
 pub use start::{StartError, cache, check_exposure, redis_config};
 
@@ -55,6 +57,7 @@ pub struct Listeners {
 pub struct Server {
     cache: Cache,
     stack: start::Stack,
+    gate: EdgeGate,
     admin_token: Option<String>,
     drain_timeout: Duration,
 }
@@ -95,8 +98,9 @@ impl Server {
     pub async fn start_by(config: &Config, clock: Clock) -> Result<Self, StartError> {
         let cache = start::cache_by(config, clock).await?;
         let stack = start::stack(config, &cache)?;
+        let gate = EdgeGate::of(config)?;
         let admin_token = config.admin.token.as_ref().map(|token| token.expose().to_owned());
-        Ok(Self { cache, stack, admin_token, drain_timeout: config.drain_timeout })
+        Ok(Self { cache, stack, gate, admin_token, drain_timeout: config.drain_timeout })
     }
 
     /// The cache, for those who change its routes or clear it from within.
@@ -124,6 +128,7 @@ impl Server {
             listener: listeners.admin,
             cache: self.cache.clone(),
             token: self.admin_token,
+            gate: self.gate,
             readiness: readiness.clone(),
             drain_timeout: farewell,
             // An error says that the sender is gone, which says the same.

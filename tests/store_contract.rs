@@ -12,7 +12,7 @@ use std::sync::Mutex;
 
 use larder::clock::Clock;
 use larder::invalidation::{Category, Cleared, Glob, Selector, Tag};
-use larder::store::{Found, MemoryStore, Store, Stored};
+use larder::store::{Found, MemoryStore, Record, Store, Stored};
 use rig::{Page, Rig, key, page};
 
 macro_rules! contract {
@@ -57,6 +57,7 @@ contract! {
     count_tells_what_an_invalidation_would_delete
     a_replaced_entry_answers_to_its_new_tags
     a_healthy_store_says_so
+    a_record_is_shown_whole
 }
 
 fn memory_rig() -> Box<Rig<MemoryStore>> {
@@ -298,4 +299,21 @@ async fn a_healthy_store_says_so<S: Store>(rig: &Rig<S>) {
     let health = rig.store.health().wait().await;
     assert!(health.healthy);
     assert_eq!((health.error, health.queued_invalidations), (None, 0));
+}
+
+async fn a_record_is_shown_whole<S: Store>(rig: &Rig<S>) {
+    let record = async |text| rig.store.inspect(&key(text)).wait().await.unwrap().record;
+    rig.fill(page("GET:/single", "one")).await;
+    rig.fill(page("GET:/varied", "a").variant("accept", 1)).await;
+    rig.fill(page("GET:/varied", "b").variant("accept", 2)).await;
+    assert!(matches!(record("GET:/absent").await, Record::Absent));
+    let Record::Single(entry) = record("GET:/single").await else { panic!("one entry") };
+    assert_eq!(&entry.body()[..], b"one");
+    let Record::Varied { names, variants } = record("GET:/varied").await else { panic!("variants") };
+    let mut variants: Vec<_> = variants.iter().map(|(id, entry)| (id.as_bytes()[0], entry.body().to_vec())).collect();
+    variants.sort();
+    assert_eq!((names[0].as_str(), variants), ("accept", vec![(1, b"a".to_vec()), (2, b"b".to_vec())]));
+    if let Some(name) = rig.store.record_name(&key("GET:/single")) {
+        assert_eq!(name, "larder:GET:/single");
+    }
 }

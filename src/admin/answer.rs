@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde::Serialize;
 
+use super::explain::AskedError;
 use super::key_path::KeyPathError;
 use super::request::RequestError;
 use crate::store::StoreError;
@@ -19,12 +20,18 @@ pub(super) enum Refusal {
     /// The body names nothing that could be cleared.
     #[error(transparent)]
     Request(#[from] RequestError),
+    /// The request that is asked about is none.
+    #[error(transparent)]
+    Asked(#[from] AskedError),
     /// The body could not be read, or is too large.
     #[error("the body cannot be used: {0}")]
     Body(#[from] BytesRejection),
     /// The store did not do its part.
     #[error("{0}")]
     Store(#[from] StoreError),
+    /// Nothing is stored under the key.
+    #[error("nothing is stored under this key")]
+    Absent,
     /// There is no such category.
     #[error("no route has this category and nothing was counted under it")]
     Category,
@@ -50,10 +57,10 @@ struct Body {
 impl Refusal {
     fn status(&self) -> StatusCode {
         match self {
-            Self::KeyPath(_) | Self::Request(_) => StatusCode::BAD_REQUEST,
+            Self::KeyPath(_) | Self::Request(_) | Self::Asked(_) => StatusCode::BAD_REQUEST,
             Self::Body(rejection) => rejection.status(),
             Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Category => StatusCode::NOT_FOUND,
+            Self::Absent | Self::Category => StatusCode::NOT_FOUND,
             Self::TokenMissing => StatusCode::UNAUTHORIZED,
             Self::TokenWrong | Self::OtherSite => StatusCode::FORBIDDEN,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,

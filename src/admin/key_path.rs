@@ -1,5 +1,6 @@
 //! The key that `DELETE /invalidate/<key>` names.
 
+use super::decode;
 use crate::key::{Key, NotAKey};
 
 /// Why what follows `/invalidate/` is not a key.
@@ -24,7 +25,7 @@ pub(super) fn read(path: &str, query: Option<&str>) -> Result<Key, KeyPathError>
         text.push_str(query);
     }
     if !stands_as_it_is(&text) {
-        text = String::from_utf8(decode(text.as_bytes())).map_err(|_| KeyPathError::NotUtf8)?;
+        text = String::from_utf8(decode::percent(text.as_bytes())).map_err(|_| KeyPathError::NotUtf8)?;
     }
     Key::parse(&text).map_err(|source| KeyPathError::NotAKey { text, source })
 }
@@ -33,30 +34,6 @@ fn stands_as_it_is(text: &str) -> bool {
     text.split_once(":/").is_some_and(|(method, _)| {
         !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-')
     })
-}
-
-/// Undoes percent-encoding; what is not a sequence of it stays.
-fn decode(text: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((&byte, tail)) = rest.split_first() {
-        match tail.split_at_checked(2).and_then(|(pair, after)| Some((hex(pair)?, after))) {
-            Some((decoded, after)) if byte == b'%' => {
-                out.push(decoded);
-                rest = after;
-            }
-            _ => {
-                out.push(byte);
-                rest = tail;
-            }
-        }
-    }
-    out
-}
-
-fn hex(pair: &[u8]) -> Option<u8> {
-    let digit = |byte: &u8| char::from(*byte).to_digit(16);
-    u8::try_from(digit(pair.first()?)? * 16 + digit(pair.get(1)?)?).ok()
 }
 
 #[cfg(test)]

@@ -14,6 +14,9 @@
 //! routes may use them: mount them where only operators get to.
 
 mod answer;
+mod decode;
+mod entry;
+pub mod explain;
 mod guard;
 mod health;
 mod invalidate;
@@ -33,6 +36,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{delete, get, post};
 
 use crate::cache::Cache;
+use explain::{Gate, SharedGate};
 use metrics::EntryCount;
 
 /// Bytes of a request body; an invalidation that needs more is several.
@@ -43,6 +47,7 @@ const MAX_BODY: usize = 64 * 1024;
 pub struct Options {
     token: Option<Arc<str>>,
     readiness: Readiness,
+    gate: Option<SharedGate>,
 }
 
 /// Whether this process takes requests. Clones share the answer; it is yes until [`Readiness::end`].
@@ -56,6 +61,7 @@ pub struct Readiness {
 struct Admin {
     cache: Cache,
     readiness: Readiness,
+    gate: Option<SharedGate>,
     entries: Arc<EntryCount>,
 }
 
@@ -63,8 +69,8 @@ struct Admin {
 ///
 /// Serve it with `into_make_service_with_connect_info::<SocketAddr>()` to have the peer's address in the audit log.
 pub fn router(cache: Cache, options: Options) -> Router {
-    let Options { token, readiness } = options;
-    let admin = Admin { cache, readiness, entries: Arc::default() };
+    let Options { token, readiness, gate } = options;
+    let admin = Admin { cache, readiness, gate, entries: Arc::default() };
     let health = Router::new()
         .route("/health/live", get(health::live).fallback(answer::method_not_allowed))
         .route("/health/ready", get(health::ready).fallback(answer::method_not_allowed))
@@ -74,6 +80,8 @@ pub fn router(cache: Cache, options: Options) -> Router {
         .route("/invalidate/", delete(invalidate::key).fallback(answer::method_not_allowed))
         .route("/invalidate/{*key}", delete(invalidate::key).fallback(answer::method_not_allowed))
         .route("/metrics/cache", get(metrics::metrics).fallback(answer::method_not_allowed))
+        .route("/cache/entry/{*key}", get(entry::entry).fallback(answer::method_not_allowed))
+        .route("/cache/explain", get(explain::explain).fallback(answer::method_not_allowed))
         .route("/cache/stats", get(stats::all).fallback(answer::method_not_allowed))
         .route("/cache/stats/reset", post(stats::reset).fallback(answer::method_not_allowed))
         .route("/cache/stats/{category}", get(stats::one).fallback(answer::method_not_allowed))
@@ -90,6 +98,14 @@ impl Options {
     #[must_use]
     pub fn token(mut self, token: impl Into<Arc<str>>) -> Self {
         self.token = Some(token.into()).filter(|token| !token.is_empty());
+        self
+    }
+
+    /// What stands before the cache, so that `/cache/explain` can say whether a request would get past it. Nothing that
+    /// it knows of: the cache is a layer in an app.
+    #[must_use]
+    pub fn gate(mut self, gate: impl Gate + 'static) -> Self {
+        self.gate = Some(Arc::new(gate));
         self
     }
 

@@ -65,18 +65,11 @@ pub(super) fn examine<'t>(
     }
     let bypass = rule.bypass_param();
     let query = rule.query_filter().canonical(parts.uri.query(), &bypass.param);
-    let host = match table.host() {
-        HostRule::Fixed(_) => None,
-        HostRule::Keyed => match host_of(parts) {
-            Some(host) => Some(host),
-            None => return Ask::Pass(Some(Reason::NoHost)),
-        },
-    };
     let plan = policy::plan(parts, body_is_empty, rule.policy());
-    // What is plain says nothing of its scheme.
-    let proto = if matches!(&plan, Plan::Lookup(lookup) if lookup.plain) { ForwardedProto::Replaced } else { proto };
-    let fields = keyed::digest(&rule.policy().vary_on, proto, &parts.headers);
-    let wanted = Wanted { rule, key: Key::new(host.as_deref(), path, query.query.as_deref(), fields.as_ref()) };
+    let Some(key) = key(table, rule, proto, parts, &plan, query.query.as_deref()) else {
+        return Ask::Pass(Some(Reason::NoHost));
+    };
+    let wanted = Wanted { rule, key };
     if query.bypass.is_some_and(is_yes) && may_bypass(core, bypass.allow, &parts.headers) {
         return Ask::Bypass(wanted, Reason::NoCacheParam);
     }
@@ -84,6 +77,25 @@ pub(super) fn examine<'t>(
         Plan::Bypass(reason) => Ask::Bypass(wanted, reason),
         Plan::Lookup(lookup) => Ask::Lookup(wanted, lookup),
     }
+}
+
+/// The key that a request asks for, by its canonical query. `None` where hosts are keyed and it names none.
+pub(super) fn key(
+    table: &Table,
+    rule: &Rule,
+    proto: ForwardedProto,
+    parts: &request::Parts,
+    plan: &Plan,
+    query: Option<&str>,
+) -> Option<Key> {
+    let host = match table.host() {
+        HostRule::Fixed(_) => None,
+        HostRule::Keyed => Some(host_of(parts)?),
+    };
+    // What is plain says nothing of its scheme.
+    let proto = if matches!(plan, Plan::Lookup(lookup) if lookup.plain) { ForwardedProto::Replaced } else { proto };
+    let fields = keyed::digest(&rule.policy().vary_on, proto, &parts.headers);
+    Some(Key::new(host.as_deref(), parts.uri.path(), query, fields.as_ref()))
 }
 
 /// A method other than GET and HEAD. A write must name its path as plainly as a read: what it clears is found by it, also
@@ -109,28 +121,16 @@ pub(super) fn show_only_keyed(parts: &mut request::Parts, table: &Table, rule: &
     if !keyed.names(&http::header::ACCEPT_ENCODING) {
         policy::normalise_accept_encoding(&mut parts.headers);
     }
-    let authority = match table.host() {
-        HostRule::Fixed(host) => {
-            parts.headers.insert(HOST, host.clone());
-            None
-        }
-        HostRule::Keyed => key.host(),
+    let host = match table.host() {
+        HostRule::Fixed(host) => Some(host.clone()),
+        HostRule::Keyed => key.host().and_then(|host| HeaderValue::from_str(host).ok()),
     };
-    if let Some(host) = authority {
-        name_host(&mut parts.headers, host);
+    if let Some(host) = host {
+        // As it is keyed: in lower case, and no other than the target names.
+        parts.headers.insert(HOST, host);
     }
-    let named = parts.uri.authority().map(Authority::as_str);
-    if parts.uri.query() != key.query() || (named.is_some() && named != authority) {
-        rewrite(&mut parts.uri, key.query(), authority);
-    }
-}
-
-/// Leaves a `Host` only as it is keyed: in lower case, and no other than the target names.
-fn name_host(headers: &mut HeaderMap, keyed: &str) {
-    if headers.get_all(HOST).iter().any(|host| host.as_bytes() != keyed.as_bytes())
-        && let Ok(host) = HeaderValue::from_str(keyed)
-    {
-        headers.insert(HOST, host);
+    if parts.uri.query() != key.query() || parts.uri.authority().is_some() {
+        rewrite(&mut parts.uri, key.query());
     }
 }
 
@@ -154,22 +154,17 @@ pub(super) fn drop_unkeyed(headers: &mut HeaderMap, keyed: &VaryOn) {
     }
 }
 
-/// Puts the canonical query in place, and where the target names an authority, the keyed one or none.
-fn rewrite(uri: &mut Uri, query: Option<&str>, authority: Option<&str>) {
+/// Puts the canonical query in place, and takes out scheme and authority: the host is in its field, and the scheme that a
+/// client writes there is nobody's.
+fn rewrite(uri: &mut Uri, query: Option<&str>) {
     let path = match query {
         Some(query) => Cow::Owned(format!("{}?{query}", uri.path())),
         None => Cow::Borrowed(uri.path()),
     };
     // The path was a valid one and the query is made of pieces of a valid one.
     let Ok(path_and_query) = PathAndQuery::try_from(path.as_ref()) else { return };
-    let mut pieces = std::mem::take(uri).into_parts();
+    let mut pieces = http::uri::Parts::default();
     pieces.path_and_query = Some(path_and_query);
-    if pieces.authority.is_some() {
-        pieces.authority = authority.and_then(|authority| authority.parse().ok());
-    }
-    if pieces.authority.is_none() {
-        pieces.scheme = None;
-    }
     *uri = Uri::from_parts(pieces).unwrap_or_default();
 }
 
@@ -187,7 +182,7 @@ pub(super) fn host_of(parts: &request::Parts) -> Option<Cow<'_, str>> {
     }
 }
 
-fn may_bypass(core: &Core, gate: BypassGate, headers: &HeaderMap) -> bool {
+pub(super) fn may_bypass(core: &Core, gate: BypassGate, headers: &HeaderMap) -> bool {
     match gate {
         BypassGate::Public => true,
         BypassGate::Off => false,
@@ -255,7 +250,7 @@ mod tests {
         let table = Table::builder().key_host().build().unwrap();
         for (target, host, shown) in [
             ("/a?b", "API.example", ("/a?b", "api.example")),
-            ("http://API.example/a?b", "evil.example", ("http://api.example/a?b", "api.example")),
+            ("http://API.example/a?b", "evil.example", ("/a?b", "api.example")),
             ("/a?b", "api.example", ("/a?b", "api.example")),
         ] {
             let mut parts = parts(Request::get(target).header("host", host));

@@ -1,5 +1,6 @@
 //! Writes: sent on, and what they change cleared before the client sees that they succeeded.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -101,23 +102,11 @@ impl Write {
 
     /// What a successful answer means for the cache: the write's own path, what the answer names, and the rule's targets.
     fn changed_by(&self, answer: &response::Parts) -> Vec<Selector> {
-        let mut selectors = Vec::new();
-        if self.table.caches(&self.path) {
-            selectors.push(Selector::Key(Key::new(self.keyed_host(), &self.path, None, None)));
-        }
+        let mut selectors = targets(&self.table, &self.method, &self.path, self.host.as_deref());
         selectors.extend(self.named_by(answer));
         let groups = policy::cleared_groups(&answer.headers);
         selectors.extend(groups.iter().map(|group| Selector::Tag(Tag::group(self.keyed_host(), group))));
-        if let Some(matched) = self.table.find(&self.path) {
-            let params = matched.params();
-            let bound = matched.rule().targets(&self.method).filter_map(|t| t.bind(&params, self.keyed_host()));
-            selectors.extend(bound.map(|selector| match selector {
-                Selector::Key(key) => Selector::Key(self.table.canonical(&key)),
-                other => other,
-            }));
-        }
-        let mut seen = std::collections::HashSet::new();
-        selectors.retain(|selector| seen.insert(selector.clone()));
+        without_repeats(&mut selectors);
         selectors
     }
 
@@ -137,9 +126,37 @@ impl Write {
     }
 
     fn keyed_host(&self) -> Option<&str> {
-        match self.table.host() {
-            HostRule::Keyed => self.host.as_deref(),
-            HostRule::Fixed(_) => None,
-        }
+        keyed_host(&self.table, self.host.as_deref())
+    }
+}
+
+/// What a successful write clears whatever its answer says: its own path, and the targets of its rule.
+pub(super) fn targets(table: &Table, method: &Method, path: &str, host: Option<&str>) -> Vec<Selector> {
+    let host = keyed_host(table, host);
+    let mut selectors = Vec::new();
+    if table.caches(path) {
+        selectors.push(Selector::Key(Key::new(host, path, None, None)));
+    }
+    if let Some(matched) = table.find(path) {
+        let params = matched.params();
+        let bound = matched.rule().targets(method).filter_map(|target| target.bind(&params, host));
+        selectors.extend(bound.map(|selector| match selector {
+            Selector::Key(key) => Selector::Key(table.canonical(&key)),
+            other => other,
+        }));
+    }
+    without_repeats(&mut selectors);
+    selectors
+}
+
+fn without_repeats(selectors: &mut Vec<Selector>) {
+    let mut seen = HashSet::new();
+    selectors.retain(|selector| seen.insert(selector.clone()));
+}
+
+fn keyed_host<'h>(table: &Table, host: Option<&'h str>) -> Option<&'h str> {
+    match table.host() {
+        HostRule::Keyed => host,
+        HostRule::Fixed(_) => None,
     }
 }

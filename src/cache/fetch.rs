@@ -231,6 +231,7 @@ where
         let (parts, body) = response.into_parts();
         if let Some(Fault(reason)) = parts.extensions.get::<Fault>() {
             let reason = *reason;
+            self.core.uncacheable.note(&self.key, reason, times.received_at);
             return Fetched::Hand(Ok(Response::from_parts(parts, body)), reason);
         }
         let options = self.rule.policy();
@@ -238,8 +239,10 @@ where
             Admission::Store(storable) => storable,
             Admission::Skip(reason) => {
                 // What only this request rules out says nothing about the next one.
-                if !matches!(reason, Reason::Authorization | Reason::ClientCacheControl) {
-                    self.proved_uncacheable(lease, times);
+                if matches!(reason, Reason::Authorization | Reason::ClientCacheControl) {
+                    self.core.uncacheable.note(&self.key, reason, times.received_at);
+                } else {
+                    self.proved_uncacheable(lease, reason, times);
                 }
                 self.forget(replaced, &parts);
                 return Fetched::Hand(Ok(Response::from_parts(parts, body)), reason);
@@ -248,15 +251,19 @@ where
         let content_length = body.size_hint().exact().or_else(|| content_length(&parts.headers));
         let foreseen = foresee(&parts, content_length, options);
         if let Foreseen::Refused(reason) = foreseen {
-            self.proved_uncacheable(lease, times);
+            self.proved_uncacheable(lease, reason, times);
             return Fetched::Hand(Ok(Response::from_parts(parts, body)), reason);
         }
         if self.was_cleared(&storable) {
+            self.core.uncacheable.note(&self.key, Reason::Invalidated, times.received_at);
             return Fetched::Hand(Ok(Response::from_parts(parts, body)), Reason::Invalidated);
         }
         self.note_use(&storable);
         let lease = if self.fence.is_closed() { Err(Reason::Invalidated) } else { lease };
         let (unstored, lease) = (lease.as_ref().err().copied(), lease.ok());
+        if let Some(reason) = unstored {
+            self.core.uncacheable.note(&self.key, reason, times.received_at);
+        }
         if let Some(reason) = unstored.filter(|_| !self.shared) {
             return Fetched::Hand(Ok(Response::from_parts(parts, body)), reason);
         }
@@ -268,8 +275,8 @@ where
     }
 
     /// The next requests are not queued behind one another, here and on the nodes that wait for the lease.
-    fn proved_uncacheable(&self, lease: Result<LeaseGuard, Reason>, times: Times) {
-        self.core.uncacheable.remember(&self.key, times.received_at);
+    fn proved_uncacheable(&self, lease: Result<LeaseGuard, Reason>, reason: Reason, times: Times) {
+        self.core.uncacheable.remember(&self.key, reason, times.received_at);
         if let Ok(lease) = lease {
             lease.give_back_uncacheable();
         }
@@ -293,7 +300,9 @@ where
         if storable.reusable_to().is_some_and(|end| end > storable.initial_age) {
             self.core.uncacheable.forget(&self.key);
         } else {
-            self.core.uncacheable.remember(&self.key, storable.received_at);
+            let must = storable.terms.always_validate;
+            let reason = if must { Reason::MustValidate } else { Reason::Stale };
+            self.core.uncacheable.remember(&self.key, reason, storable.received_at);
         }
     }
 

@@ -59,6 +59,13 @@ pub(super) struct Cut<'f> {
     id: u64,
 }
 
+/// The fetches of one key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct UnderWay {
+    pub(super) fetches: usize,
+    pub(super) joinable: bool,
+}
+
 /// What came of asking for a flight.
 pub(super) enum Boarding<F> {
     /// There is one to share.
@@ -166,6 +173,13 @@ impl Flights {
         drop(list);
         hit.close();
         Cut { flights: self, id }
+    }
+
+    /// How many fetches of a key are under way, and whether one of them takes another request in.
+    pub(super) fn under_way(&self, key: &Key) -> UnderWay {
+        // Dropped when the list is unlocked, as in `board`.
+        let flights: Vec<_> = self.lock().by_key.get(key).into_iter().flatten().filter_map(Weak::upgrade).collect();
+        UnderWay { fetches: flights.len(), joinable: flights.iter().any(|flight| flight.base().is_joinable()) }
     }
 
     /// Adds the tags that an answer names to what its flight is found by; true when one of them was cleared since the

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::pin::pin;
 use std::sync::Arc;
 
-use http::header::{CONTENT_LENGTH, IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE};
+use http::header::CONTENT_LENGTH;
 use http::{Method, Request, Response, StatusCode, request};
 use http_body::Body as HttpBody;
 use tokio::time::Sleep;
@@ -15,12 +15,13 @@ use super::body::Body;
 use super::fetch::Errand;
 use super::fill::{Fill, Landed, Reader, Shown};
 use super::flight::{Base, Boarding};
-use super::handle::{Core, OnStoreError};
+use super::handle::Core;
 use super::join::Joined;
 use super::landings;
 use super::lease;
 use super::respond::{self, Reply as Answer, Signs};
 use super::service::{Looked, own};
+use super::way::{Circumstances, Way, way};
 use super::{ResponseBody, background};
 use crate::entry::Entry;
 use crate::invalidation::Tag;
@@ -89,7 +90,7 @@ where
                 Reuse::Fetch(reason) => (because(Forward::Bypass, reason), None),
             },
             Stock::Nothing(forward) => (Outcome::forwarded(forward), None),
-            Stock::Failure(reason) if self.core.on_error == OnStoreError::Error => {
+            Stock::Failure(reason) if self.core.refuses_without_store() => {
                 return Ok(self.refuse(StatusCode::BAD_GATEWAY, "the shared store failed", reason));
             }
             Stock::Failure(reason) => (because(Forward::UriMiss, reason), None),
@@ -119,23 +120,16 @@ where
 
     /// Fetches the answer, with others where it may be shared.
     async fn fetch(self, body: B, cause: Cause) -> Result<Response<Body<RB, S::Error>>, S::Error> {
-        if self.lookup.client.only_if_cached {
-            return Ok(self.refuse(StatusCode::GATEWAY_TIMEOUT, "not stored", Reason::OnlyIfCached));
-        }
-        let passed = match () {
-            () if self.lookup.head => Some(Reason::Head),
-            () if self.parts.headers.contains_key(RANGE) && cause.stale.is_none() => Some(Reason::Range),
-            () => None,
+        let mut shared = match self.way(cause.stale.is_some()) {
+            Way::Nowhere => {
+                return Ok(self.refuse(StatusCode::GATEWAY_TIMEOUT, "not stored", Reason::OnlyIfCached));
+            }
+            Way::Alone(reason) => {
+                let outcome = Outcome { detail: cause.outcome.detail.or(reason), ..cause.outcome };
+                return self.alone(body, outcome).await;
+            }
+            way => way == Way::Shared,
         };
-        if let Some(reason) = passed {
-            let outcome = Outcome { detail: cause.outcome.detail.or(Some(reason)), ..cause.outcome };
-            return self.alone(body, outcome).await;
-        }
-        if cause.stale.is_none() && self.is_conditional() && self.is_uncacheable() {
-            // What is fetched to be stored is fetched whole. Nothing will be stored, so the origin may answer 304.
-            return self.alone(body, cause.outcome).await;
-        }
-        let mut shared = self.may_share();
         let mut outcome = cause.outcome;
         let (mut tried, mut body) = (Vec::new(), Some(body));
         let mut patience = pin!(None::<Sleep>);
@@ -161,22 +155,10 @@ where
         }
     }
 
-    /// Whether this request may be answered by a fetch that was begun for another, and its own fetch may answer others.
-    /// A client whose own Cache-Control counts has asked for something of its own.
-    fn may_share(&self) -> bool {
-        self.rule.coalescing() != Coalesce::Off
-            && !self.lookup.authorized
-            && self.lookup.client.is_empty()
-            && !self.is_uncacheable()
-    }
-
-    /// Whether the last answer could not be stored.
-    fn is_uncacheable(&self) -> bool {
-        self.core.uncacheable.contains(&self.key, self.core.clock.now())
-    }
-
-    fn is_conditional(&self) -> bool {
-        self.parts.headers.contains_key(IF_NONE_MATCH) || self.parts.headers.contains_key(IF_MODIFIED_SINCE)
+    fn way(&self, stale: bool) -> Way {
+        let uncacheable = self.core.uncacheable.contains(&self.key, self.core.clock.now());
+        let around = Circumstances { stale, uncacheable, coalesce: self.rule.coalescing() };
+        way(&self.lookup, &self.parts.headers, around)
     }
 
     /// Joins a flight, or begins one that takes `body`.

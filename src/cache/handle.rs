@@ -9,11 +9,13 @@ use super::flight::Flights;
 use super::keyed::ForwardedProto;
 use super::service::CacheLayer;
 use super::uncacheable::Uncacheable;
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::invalidation::{Cleared, Selector};
+use crate::key::Key;
+use crate::outcome::Reason;
 use crate::route::Table;
 use crate::stats::Stats;
-use crate::store::{Health, Store, StoreError};
+use crate::store::{Health, Inspected, Store, StoreError};
 
 /// A cache. Clones share everything.
 #[derive(Clone, Debug)]
@@ -61,6 +63,17 @@ impl Core {
         let _cut = self.flights.cut(selector.clone());
         self.store.invalidate(selector).wait().await
     }
+
+    /// Whether a request is answered with an error when the store fails.
+    pub(super) fn refuses_without_store(&self) -> bool {
+        self.on_error == OnStoreError::Error
+    }
+
+    /// Counts a response that was not stored after all, and remembers why.
+    pub(super) fn unstored(&self, key: &Key, reason: Reason) {
+        self.stats.reason(reason);
+        self.uncacheable.note(key, reason, self.clock.now());
+    }
 }
 
 impl Cache {
@@ -100,6 +113,19 @@ impl Cache {
     /// [`StoreError`] when the store does not answer.
     pub async fn count(&self, selector: &Selector) -> Result<u64, StoreError> {
         self.core.store.count(selector).wait().await
+    }
+
+    /// Looks at the record of a key, without a trace: nothing is counted, copied nearer or made likelier to stay.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer, or what it holds is no entry.
+    pub async fn inspect(&self, key: &Key) -> Result<Inspected, StoreError> {
+        self.core.store.inspect(key).wait().await
+    }
+
+    /// The instant for which decisions are made now.
+    pub fn now(&self) -> Timestamp {
+        self.core.clock.now()
     }
 
     /// How the store is.

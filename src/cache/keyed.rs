@@ -62,7 +62,7 @@ fn push<'h>(fields: &mut Vec<(String, Option<&'h [u8]>)>, name: &str, values: im
 
 /// Every value that a request gives to a cookie; an upstream may take the first or the last, and may pass over white
 /// space around the name.
-fn cookies<'h>(headers: &'h HeaderMap, name: &'h str) -> impl Iterator<Item = &'h [u8]> {
+pub(super) fn cookies<'h>(headers: &'h HeaderMap, name: &'h str) -> impl Iterator<Item = &'h [u8]> {
     let pairs = headers.get_all(COOKIE).iter().flat_map(|line| line.as_bytes().split(|b| *b == b';'));
     pairs.filter_map(move |pair| {
         let pair = pair.trim_ascii();

@@ -23,6 +23,7 @@ mod clear;
 #[cfg(feature = "memo")]
 mod computed;
 mod direct;
+pub mod explain;
 mod fetch;
 mod fill;
 mod flight;
@@ -38,6 +39,7 @@ mod service;
 mod turn;
 mod uncacheable;
 mod warm;
+mod way;
 
 pub use body::Body;
 pub use direct::PutError;

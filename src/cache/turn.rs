@@ -117,7 +117,7 @@ where
 
     /// A key that proved uncacheable on another node: requests for it are not queued here either.
     fn for_one(&self, lease: Result<LeaseGuard, Reason>) -> Turn {
-        self.core.uncacheable.remember(&self.key, self.core.clock.now());
+        self.core.uncacheable.remember(&self.key, Reason::LeaderUncacheable, self.core.clock.now());
         if self.shared { Turn::FetchForOne(lease) } else { Turn::Fetch(lease) }
     }
 

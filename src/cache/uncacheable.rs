@@ -1,53 +1,88 @@
-//! Keys whose last answer could not be stored. Their requests are not queued behind one another.
+//! Keys whose last answer could not be stored, and why. For a while their requests are not queued behind one another.
 //!
-//! A table of fixed size that forgets: a slot holds the upper half of a key's hash and the second at which it lapses.
+//! A table of fixed size that forgets: keys that share a slot take it from each other.
 
 use std::fmt;
 use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::key::Key;
+use crate::outcome::Reason;
 
 const SLOTS: usize = 4096;
-/// How long a key is remembered: long enough to matter under load, short enough that a mended origin is shared again soon.
-const REMEMBERED_SECS: u64 = 10;
+/// How long a key's requests are not queued: long enough to matter under load, short enough that a mended origin is
+/// shared again soon. Why it was so is told as long as the slot is not taken.
+const NOT_QUEUED: Duration = Duration::from_secs(10);
 
 pub(super) struct Uncacheable {
-    slots: Box<[AtomicU64]>,
+    slots: Box<[Mutex<Option<Slot>>]>,
     hasher: foldhash::fast::RandomState,
 }
 
+#[derive(Clone, Copy)]
+struct Slot {
+    /// The key's hash, which tells it from the others of its slot.
+    mark: u64,
+    refusal: Refusal,
+    not_queued_until: Timestamp,
+}
+
+/// Why an answer was not stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) reason: Reason,
+    pub(super) at: Timestamp,
+}
+
 impl Uncacheable {
-    pub(super) fn remember(&self, key: &Key, now: Timestamp) {
-        let (slot, mark) = self.place(key);
-        let until = (now.as_secs() + REMEMBERED_SECS) & u64::from(u32::MAX);
-        slot.store(mark | until, Ordering::Relaxed);
+    /// Remembers that an answer could not be stored, and that the next ones will likely not be.
+    pub(super) fn remember(&self, key: &Key, reason: Reason, now: Timestamp) {
+        self.set(key, Refusal { reason, at: now }, now.plus(NOT_QUEUED));
+    }
+
+    /// Remembers that an answer could not be stored, for a reason that says nothing of the next.
+    pub(super) fn note(&self, key: &Key, reason: Reason, now: Timestamp) {
+        let until = self.get(key).map_or(now, |slot| slot.not_queued_until);
+        self.set(key, Refusal { reason, at: now }, until);
     }
 
     pub(super) fn forget(&self, key: &Key) {
-        let (slot, mark) = self.place(key);
-        if slot.load(Ordering::Relaxed) & !u64::from(u32::MAX) == mark {
-            slot.store(0, Ordering::Relaxed);
-        }
+        let (mut slot, mark) = self.place(key);
+        *slot = slot.filter(|held| held.mark != mark);
     }
 
+    /// Whether requests for the key are not queued.
     pub(super) fn contains(&self, key: &Key, now: Timestamp) -> bool {
-        let (slot, mark) = self.place(key);
-        let held = slot.load(Ordering::Relaxed);
-        let until = held & u64::from(u32::MAX);
-        held & !u64::from(u32::MAX) == mark && until > now.as_secs() & u64::from(u32::MAX)
+        self.get(key).is_some_and(|slot| slot.not_queued_until > now)
     }
 
-    fn place(&self, key: &Key) -> (&AtomicU64, u64) {
-        let hash = self.hasher.hash_one(key);
-        (&self.slots[hash as usize % SLOTS], hash & !u64::from(u32::MAX))
+    /// Why the last answer under the key was not stored; nothing when it was, or nobody remembers.
+    pub(super) fn last(&self, key: &Key) -> Option<Refusal> {
+        self.get(key).map(|slot| slot.refusal)
+    }
+
+    fn get(&self, key: &Key) -> Option<Slot> {
+        let (slot, mark) = self.place(key);
+        slot.filter(|held| held.mark == mark)
+    }
+
+    fn set(&self, key: &Key, refusal: Refusal, not_queued_until: Timestamp) {
+        let (mut slot, mark) = self.place(key);
+        *slot = Some(Slot { mark, refusal, not_queued_until });
+    }
+
+    fn place(&self, key: &Key) -> (MutexGuard<'_, Option<Slot>>, u64) {
+        let mark = self.hasher.hash_one(key);
+        let slot = &self.slots[mark as usize % SLOTS];
+        (slot.lock().unwrap_or_else(PoisonError::into_inner), mark)
     }
 }
 
 impl Default for Uncacheable {
     fn default() -> Self {
-        Self { slots: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(), hasher: foldhash::fast::RandomState::default() }
+        Self { slots: (0..SLOTS).map(|_| Mutex::default()).collect(), hasher: foldhash::fast::RandomState::default() }
     }
 }
 
@@ -61,16 +96,45 @@ impl fmt::Debug for Uncacheable {
 mod tests {
     use super::*;
 
+    const NOW: Timestamp = Timestamp::from_secs(1_000);
+
+    fn after(secs: u64) -> Timestamp {
+        NOW.plus(Duration::from_secs(secs))
+    }
+
     #[test]
     fn a_key_is_remembered_for_a_while_or_until_it_proves_cacheable() {
-        let (memory, now) = (Uncacheable::default(), Timestamp::from_secs(1_000));
+        let memory = Uncacheable::default();
         let key = Key::new(None, "/a", None, None);
-        assert!(!memory.contains(&key, now));
-        memory.remember(&key, now);
-        assert!(memory.contains(&key, Timestamp::from_secs(1_009)));
-        assert!(!memory.contains(&key, Timestamp::from_secs(1_010)));
-        assert!(!memory.contains(&Key::new(None, "/b", None, None), now));
+        assert!(!memory.contains(&key, NOW));
+        memory.remember(&key, Reason::NoStore, NOW);
+        assert!(memory.contains(&key, after(9)));
+        assert!(!memory.contains(&key, after(10)));
+        assert!(!memory.contains(&Key::new(None, "/b", None, None), NOW));
         memory.forget(&key);
-        assert!(!memory.contains(&key, now));
+        assert!(!memory.contains(&key, NOW));
+    }
+
+    #[test]
+    fn the_reason_outlives_the_queueing() {
+        let (memory, key) = (Uncacheable::default(), Key::new(None, "/a", None, None));
+        memory.remember(&key, Reason::SetCookie, NOW);
+        assert_eq!(memory.last(&key), Some(Refusal { reason: Reason::SetCookie, at: NOW }));
+        assert!(!memory.contains(&key, after(60)));
+        assert_eq!(memory.last(&key).map(|refusal| refusal.reason), Some(Reason::SetCookie));
+        memory.note(&key, Reason::Authorization, after(60));
+        assert_eq!(memory.last(&key), Some(Refusal { reason: Reason::Authorization, at: after(60) }));
+        assert!(!memory.contains(&key, after(60)), "what one request rules out says nothing of the next");
+        memory.forget(&key);
+        assert_eq!(memory.last(&key), None);
+    }
+
+    #[test]
+    fn a_passing_reason_does_not_queue_what_was_not_queued() {
+        let (memory, key) = (Uncacheable::default(), Key::new(None, "/a", None, None));
+        memory.remember(&key, Reason::NoStore, NOW);
+        memory.note(&key, Reason::Invalidated, after(1));
+        assert!(memory.contains(&key, after(9)));
+        assert!(!memory.contains(&key, after(10)));
     }
 }

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use larder::config::{Config, Diagnostic, Severity, render_all};
 use serde::Serialize;
 
-use super::{ConfigFile, NO, Surroundings, UNUSABLE};
+use super::connect::{Connection, connect};
+use super::{ConfigFile, NO, Surroundings, UNUSABLE, runtime};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -18,6 +19,9 @@ pub(super) struct Arguments {
     /// Exit with 1 when there are warnings.
     #[arg(long)]
     strict: bool,
+    /// Connect to Redis and to the upstream as well, and say what is there. Exit with 1 when one cannot be used.
+    #[arg(long)]
+    connect: bool,
 }
 
 /// Everything that was found, as a program reads it.
@@ -29,6 +33,8 @@ struct Findings<'a> {
     warnings: usize,
     routes: Option<usize>,
     diagnostics: Vec<Finding<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connections: Option<Vec<Connection>>,
 }
 
 #[derive(Serialize)]
@@ -44,39 +50,51 @@ struct Finding<'a> {
     excerpt: Option<&'a str>,
 }
 
-/// Prints what is wrong with a configuration: 0 nothing, 1 warnings where they count, 2 errors.
-pub(super) fn run(arguments: &Arguments, around: &Surroundings) -> ExitCode {
-    let (found, routes) = match Config::load(&arguments.file.config, &around.env) {
-        Ok(config) => (config.warnings, Some(config.table.rules().len())),
-        Err(found) => (found.iter().cloned().collect(), None),
+/// Prints what is wrong with a configuration: 0 nothing, 1 warnings where they count or no connection, 2 errors.
+pub(super) fn run(arguments: &Arguments, around: &Surroundings) -> anyhow::Result<ExitCode> {
+    let (found, routes, connections) = match Config::load(&arguments.file.config, &around.env) {
+        Ok(config) => {
+            let connections = if arguments.connect { Some(runtime()?.block_on(connect(&config))) } else { None };
+            (config.warnings, Some(config.table.rules().len()), connections)
+        }
+        Err(found) => (found.iter().cloned().collect(), None, None),
     };
-    let findings = Findings::new(arguments, &found, routes);
+    let findings = Findings::new(arguments, &found, routes, connections);
     if arguments.json {
         // Writing plain data as JSON cannot fail.
         println!("{}", serde_json::to_string_pretty(&findings).unwrap_or_default());
     } else {
         let colour = around.colour && stdout().is_terminal();
         print!("{}{}", render_all(&found, colour), findings.summary());
+        findings.connections.iter().flatten().for_each(|connection| print!("{}", connection.shown()));
     }
-    match (findings.errors, findings.warnings) {
-        (0, 0) => ExitCode::SUCCESS,
-        (0, _) if !arguments.strict => ExitCode::SUCCESS,
-        (0, _) => ExitCode::from(NO),
+    Ok(match (findings.errors, findings.ok) {
+        (0, true) => ExitCode::SUCCESS,
+        (0, false) => ExitCode::from(NO),
         _ => ExitCode::from(UNUSABLE),
-    }
+    })
 }
 
 impl<'a> Findings<'a> {
-    fn new(arguments: &Arguments, found: &'a [Diagnostic], routes: Option<usize>) -> Self {
+    fn new(
+        arguments: &Arguments,
+        found: &'a [Diagnostic],
+        routes: Option<usize>,
+        connections: Option<Vec<Connection>>,
+    ) -> Self {
         let count = |severity| found.iter().filter(|diagnostic| diagnostic.severity == severity).count();
         let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+        let reached = || connections.iter().flatten();
+        let remarks = warnings + reached().map(Connection::warnings).sum::<usize>();
+        let usable = errors == 0 && reached().all(Connection::is_usable);
         Self {
             file: arguments.file.config.display().to_string(),
-            ok: errors == 0 && (warnings == 0 || !arguments.strict),
+            ok: usable && (remarks == 0 || !arguments.strict),
             errors,
             warnings,
             routes,
             diagnostics: found.iter().map(Finding::of).collect(),
+            connections,
         }
     }
 

@@ -2,12 +2,18 @@
 //!
 //! Exit codes: 0 it went well, 1 the answer is no, 2 what was given cannot be used.
 
+mod admin_client;
 mod check;
+mod connect;
 mod demo;
+mod explain;
+mod invalidate;
 mod listen;
 mod log;
 mod serve;
 mod signals;
+mod stats;
+mod top;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -46,6 +52,14 @@ enum Command {
     Demo(demo::Arguments),
     /// Say everything that is wrong with a configuration.
     Check(check::Arguments),
+    /// Say what would become of a request, and why, step by step.
+    Explain(explain::Arguments),
+    /// Clear what is stored: keys, patterns, tags, a category, or everything.
+    Invalidate(invalidate::Arguments),
+    /// Show hits and misses, by category and in all.
+    Stats(stats::Arguments),
+    /// Show the keys asked for most.
+    Top(top::Arguments),
 }
 
 /// Where the configuration is.
@@ -68,9 +82,13 @@ pub(crate) fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let around = Surroundings::read();
     let done = match arguments.command {
-        Command::Check(check) => Ok(check::run(&check, &around)),
+        Command::Check(check) => check::run(&check, &around),
         Command::Serve(serve) => log::start(&around, arguments.log_format).and_then(|()| serve::run(&serve, around)),
         Command::Demo(demo) => log::start(&around, arguments.log_format).and_then(|()| demo::run(&demo, around)),
+        Command::Explain(explain) => explain::run(&explain, &around),
+        Command::Invalidate(invalidate) => invalidate::run(&invalidate, &around),
+        Command::Stats(stats) => stats::run(&stats, &around),
+        Command::Top(top) => top::run(&top, &around),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

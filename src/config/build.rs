@@ -77,7 +77,8 @@ fn redis(section: Option<RedisDraft>, env: &Overrides, report: &mut Report<'_>) 
     }
     if let Some(At { value: tls, place, .. }) = &draft.tls {
         if !url.tls {
-            report.error(*place, "these connections are not encrypted", "begin the URL with rediss, as in rediss://");
+            let message = "`tls` has no effect: these connections are not encrypted";
+            report.warn(*place, message, "begin the URL with rediss, as in rediss://");
         }
         if tls.cert_file.is_some() != tls.key_file.is_some() {
             report.error(*place, "`cert_file` and `key_file` go together", "name both, or neither");

@@ -17,6 +17,10 @@ use crate::clock::Timestamp;
 use crate::entry::Terms;
 use crate::outcome::Reason;
 
+mod lifetime;
+
+pub use lifetime::{Lifetime, LifetimeSource, lifetime_of};
+
 /// When a request was sent upstream and when the head of its answer arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Times {
@@ -42,13 +46,6 @@ struct Answer<'a> {
     standing: Standing,
     times: Times,
     has_validator: bool,
-}
-
-/// A freshness lifetime, and where it comes from.
-#[derive(Clone, Copy)]
-struct Lifetime {
-    length: Duration,
-    guessed: bool,
 }
 
 /// Decides whether an answer may be stored. `request` is the one that was sent upstream.
@@ -233,7 +230,7 @@ impl Answer<'_> {
                 always_validate,
                 never_stale,
                 shared_with_authorization: self.directives.shared_with_authorization(),
-                heuristic: lifetime.guessed,
+                heuristic: lifetime.source == LifetimeSource::Heuristic,
                 has_validator: self.has_validator,
                 immutable: respected && self.directives.immutable,
             },
@@ -250,23 +247,26 @@ impl Answer<'_> {
     /// A route that overrides the origin counts its `ttl` from the arrival of the response: an `Age` is one of the
     /// origin's headers too.
     fn lifetime(&self, initial_age: Duration, options: &Options) -> Result<Lifetime, Reason> {
-        let known = |length: Duration| Lifetime { length: length.min(options.max_ttl), guessed: false };
-        let ttl = self.standing.ttl.or(options.ttl);
+        let of = |source, given: Duration| Lifetime { length: given.min(options.max_ttl), given, source };
+        let (ttl, whose) = match self.standing.ttl {
+            Some(ttl) => (Some(ttl), LifetimeSource::StatusTtl),
+            None => (options.ttl, LifetimeSource::Ttl),
+        };
         if let (OriginHeaders::Override, Some(ttl)) = (options.origin_headers, ttl) {
-            let length = ttl.min(options.max_ttl).saturating_add(initial_age);
-            return Ok(Lifetime { length, guessed: false });
+            let Lifetime { length, given, source } = of(LifetimeSource::Override, ttl);
+            return Ok(Lifetime { length: length.saturating_add(initial_age), given, source });
         }
         let headers = &self.head.headers;
-        if let Some(stated) = freshness::stated_lifetime(&self.directives, headers, self.times) {
-            return Ok(known(stated));
+        if let Some((stated, source)) = freshness::stated_lifetime(&self.directives, headers, self.times) {
+            return Ok(of(source, stated));
         }
         let keeps = self.standing.heuristic || self.directives.public;
         if let Some(ttl) = ttl.filter(|_| self.standing.takes_ttl || keeps) {
-            return Ok(known(ttl));
+            return Ok(of(whose, ttl));
         }
         match freshness::guessed_lifetime(headers, self.times) {
-            Some(guess) if keeps => Ok(Lifetime { guessed: true, ..known(guess) }),
-            _ if keeps && self.has_validator => Ok(known(Duration::ZERO)),
+            Some(guess) if keeps => Ok(of(LifetimeSource::Heuristic, guess)),
+            _ if keeps && self.has_validator => Ok(of(LifetimeSource::Nobody, Duration::ZERO)),
             _ => Err(Reason::NoLifetime),
         }
     }

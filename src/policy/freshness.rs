@@ -4,25 +4,31 @@ use std::time::Duration;
 
 use http::header::{EXPIRES, HeaderMap, LAST_MODIFIED};
 
-use super::Times;
 use super::age::{date, single_date};
 use super::date::HttpDate;
 use super::directives::Directives;
+use super::{LifetimeSource, Times};
 
 /// The longest lifetime that is guessed.
 const LONGEST_GUESS: Duration = Duration::from_secs(24 * 3600);
 
 /// The lifetime that the origin states: `s-maxage`, `max-age`, or `Expires` after `Date`. What it states and nobody
 /// understands is no time at all, and so is more than one `Expires`.
-pub(super) fn stated_lifetime(directives: &Directives, response: &HeaderMap, times: Times) -> Option<Duration> {
+pub(super) fn stated_lifetime(
+    directives: &Directives,
+    response: &HeaderMap,
+    times: Times,
+) -> Option<(Duration, LifetimeSource)> {
     if let Some(lifetime) = directives.lifetime() {
-        return Some(lifetime);
+        let shared = directives.s_maxage.is_some();
+        return Some((lifetime, if shared { LifetimeSource::SMaxage } else { LifetimeSource::MaxAge }));
     }
     if directives.targeted || !response.contains_key(EXPIRES) {
         return None;
     }
     let expires = single_date(response, &EXPIRES, HttpDate::of(times.received_at));
-    Some(expires.map_or(Duration::ZERO, |expires| expires.since(date(response, times))))
+    let lifetime = expires.map_or(Duration::ZERO, |expires| expires.since(date(response, times)));
+    Some((lifetime, LifetimeSource::Expires))
 }
 
 /// A tenth of the time for which the response had not changed when it was made (RFC 9111 §4.2.2), a day at most.
@@ -54,7 +60,7 @@ mod tests {
     fn stated(fields: &[(&'static str, &'static str)]) -> Option<u64> {
         let headers = headers(fields);
         stated_lifetime(&Directives::read(&headers, &Options::default().targeted_fields), &headers, NOW)
-            .map(|lifetime| lifetime.as_secs())
+            .map(|(lifetime, _)| lifetime.as_secs())
     }
 
     #[test]

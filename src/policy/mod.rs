@@ -52,7 +52,7 @@ mod storable;
 mod validate;
 mod vary;
 
-pub use admit::{Admission, Foreseen, Times, admit, admit_body, foresee_body};
+pub use admit::{Admission, Foreseen, Lifetime, LifetimeSource, Times, admit, admit_body, foresee_body, lifetime_of};
 pub use client::ClientTerms;
 pub use fields::{is_off_limits, is_stream, read_as, strip_hop_by_hop, strip_nominated};
 pub use freshen::{After, after, on_failure};

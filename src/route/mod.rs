@@ -15,6 +15,7 @@
 //! # Ok::<(), larder::route::RouteError>(())
 //! ```
 
+mod clears;
 mod pattern;
 mod query;
 mod rule;
@@ -24,7 +25,7 @@ mod template;
 
 pub use pattern::Pattern;
 pub use query::QueryFilter;
-pub(crate) use query::is_yes;
+pub(crate) use query::{Fate, is_yes};
 pub use rule::{Bypass, BypassGate, Caching, Coalesce, Rule};
 pub use table::{HostRule, Matched, Routing, Table, TableBuilder, Unmatched};
 pub use target::TargetError;

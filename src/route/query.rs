@@ -17,6 +17,19 @@ pub enum QueryFilter {
     Exclude(Vec<String>),
 }
 
+/// What becomes of one parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It is keyed and forwarded.
+    Kept,
+    /// It asks to bypass the cache, and is neither.
+    Bypass,
+    /// The route leaves it out.
+    LeftOut,
+    /// There is nothing between two `&`.
+    Empty,
+}
+
 /// What became of a query.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Canonical<'a> {
@@ -35,6 +48,26 @@ impl QueryFilter {
         }
     }
 
+    /// What becomes of a parameter. The name is compared after decoding.
+    fn fate(&self, pair: &str, name: &str, bypass_param: &str) -> Fate {
+        match () {
+            () if name == bypass_param => Fate::Bypass,
+            () if pair.is_empty() => Fate::Empty,
+            () if self.keeps(name) => Fate::Kept,
+            () => Fate::LeftOut,
+        }
+    }
+
+    /// What becomes of each parameter of a query, in its order, by name.
+    pub(crate) fn fates(&self, query: &str, bypass_param: &str) -> Vec<(String, Fate)> {
+        let pairs = query.split('&').map(|pair| {
+            let name = decoded(pair.split('=').next().unwrap_or_default());
+            let fate = self.fate(pair, &name, bypass_param);
+            (name.into_owned(), fate)
+        });
+        pairs.collect()
+    }
+
     /// The canonical form of a query.
     ///
     /// Names are compared after decoding, so that an encoded spelling can neither slip past an exclusion nor past the
@@ -49,14 +82,14 @@ impl QueryFilter {
         for pair in query.split('&') {
             let (raw, value) = pair.split_once('=').unwrap_or((pair, ""));
             let name = decoded(raw);
-            if name == bypass_param {
+            match self.fate(pair, &name, bypass_param) {
+                Fate::Kept => pairs.push((name, pair)),
                 // Said twice, the stronger word counts.
-                bypass = Some(bypass.filter(|said| is_yes(said)).unwrap_or(value));
-                changed = true;
-            } else if pair.is_empty() || !self.keeps(&name) {
-                changed = true;
-            } else {
-                pairs.push((name, pair));
+                Fate::Bypass => {
+                    bypass = Some(bypass.filter(|said| is_yes(said)).unwrap_or(value));
+                    changed = true;
+                }
+                Fate::LeftOut | Fate::Empty => changed = true,
             }
         }
         if pairs.is_empty() {
@@ -150,6 +183,20 @@ mod tests {
         assert_eq!(canonical(&exclude, "utm_source=x&a=1&utm%5Fsource=y").0, "a=1");
         let include = QueryFilter::Include(vec!["page".into()]);
         assert_eq!(canonical(&include, "page=1&x=2&p%61ge=3").0, "page=1&p%61ge=3");
+    }
+
+    #[test]
+    fn every_parameter_has_its_fate() {
+        let filter = QueryFilter::Exclude(vec!["utm_source".into()]);
+        let fates = filter.fates("b=2&utm%5Fsource=x&&nocache=1&a", "nocache");
+        let expected = [
+            ("b", Fate::Kept),
+            ("utm_source", Fate::LeftOut),
+            ("", Fate::Empty),
+            ("nocache", Fate::Bypass),
+            ("a", Fate::Kept),
+        ];
+        assert_eq!(fates, expected.map(|(name, fate)| (name.to_owned(), fate)));
     }
 
     #[test]

@@ -256,6 +256,11 @@ impl Rule {
         self.tags.iter().map(|tag| Tag::new(tag.bind(&params))).collect()
     }
 
+    /// What its writes clear, by method.
+    pub(super) fn invalidations(&self) -> impl Iterator<Item = (&Method, &Target)> {
+        self.invalidates.iter().flat_map(|(method, targets)| targets.iter().map(move |target| (method, target)))
+    }
+
     pub(crate) fn targets(&self, method: &Method) -> impl Iterator<Item = &Target> {
         self.invalidates.iter().filter(move |(m, _)| m == method).flat_map(|(_, targets)| targets)
     }

@@ -92,6 +92,18 @@ impl Table {
         self.rules.get(index).map(|rule| Matched { rule, path })
     }
 
+    /// The other routes that match a path, each less specific than the one that [`Table::find`] gives.
+    pub fn also_matching(&self, path: &str) -> Vec<&Arc<Rule>> {
+        let Some(tail) = path.strip_prefix('/') else { return Vec::new() };
+        let first = self.find(path).map(|matched| matched.rule.pattern().as_str());
+        let others = self.rules.iter().filter(|rule| {
+            let mut alone = Node::default();
+            alone.insert(rule.pattern(), 0);
+            Some(rule.pattern().as_str()) != first && alone.find(tail).is_some()
+        });
+        others.collect()
+    }
+
     /// What a path falls under, `unmatched` included.
     pub fn routing<'t>(&'t self, path: &str) -> Routing<'t> {
         match (self.find(path), &self.unmatched) {
@@ -323,6 +335,15 @@ mod tests {
         ] {
             assert_eq!(table.find(path).map(|matched| matched.rule().pattern().as_str()), pattern, "{path}");
         }
+    }
+
+    #[test]
+    fn less_specific_routes_are_known() {
+        let table = table(&["/api/{kind}/search", "/api/users/{id}", "/api/{rest*}", "/other"]).unwrap();
+        let also = |path| -> Vec<_> { table.also_matching(path).iter().map(|rule| rule.pattern().as_str()).collect() };
+        assert_eq!(also("/api/users/search"), ["/api/{kind}/search", "/api/{rest*}"]);
+        assert_eq!(also("/api/users/7;x"), [""; 0]);
+        assert_eq!(also("/none"), [""; 0]);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Texts with `{name}` in them, bound from the path of a request: tags and the targets of writes.
 
+use std::fmt;
+
 use super::{Pattern, RouteError};
 use crate::invalidation::{Glob, Selector, Tag};
 use crate::key::Key;
@@ -11,7 +13,7 @@ pub(super) struct Template {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Piece {
+pub(super) enum Piece {
     Literal(String),
     Param(String),
 }
@@ -21,7 +23,7 @@ enum Piece {
 pub struct Target(What);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum What {
+pub(super) enum What {
     Key(Template),
     Glob(Template),
     Tag(Template),
@@ -85,7 +87,11 @@ impl Template {
         out
     }
 
-    fn sample(&self) -> String {
+    pub(super) fn pieces(&self) -> &[Piece] {
+        &self.pieces
+    }
+
+    pub(super) fn sample(&self) -> String {
         self.pieces.iter().map(|piece| if let Piece::Literal(text) = piece { text.as_str() } else { "x" }).collect()
     }
 }
@@ -118,6 +124,10 @@ impl Target {
         Template::tag(text, pattern).map(|template| Self(What::Tag(template)))
     }
 
+    pub(super) fn what(&self) -> &What {
+        &self.0
+    }
+
     /// The target for one write. Bound values are literals: a star in a path never becomes a wildcard. `host` is put
     /// in front of the path where keys carry one and the target names none.
     pub(crate) fn bind(&self, params: &[(&str, &str)], host: Option<&str>) -> Option<Selector> {
@@ -133,6 +143,24 @@ impl Target {
             }
             What::Tag(template) => Some(Selector::Tag(Tag::new(template.bind(params)))),
         }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            What::Key(template) | What::Glob(template) => template.fmt(f),
+            What::Tag(template) => write!(f, "tag {template}"),
+        }
+    }
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.pieces.iter().try_for_each(|piece| match piece {
+            Piece::Literal(text) => f.write_str(text),
+            Piece::Param(name) => write!(f, "{{{name}}}"),
+        })
     }
 }
 

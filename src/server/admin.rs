@@ -9,6 +9,7 @@ use axum::{Extension, Json, Router};
 use http::StatusCode;
 use tokio::net::TcpListener;
 
+use super::EdgeGate;
 use crate::admin::{self, Options, Readiness};
 use crate::cache::Cache;
 use crate::proxy::{self, ClientAddr, Limits};
@@ -21,6 +22,7 @@ pub(super) struct Admin<F> {
     pub(super) listener: Option<TcpListener>,
     pub(super) cache: Cache,
     pub(super) token: Option<String>,
+    pub(super) gate: EdgeGate,
     pub(super) readiness: Readiness,
     pub(super) drain_timeout: Duration,
     pub(super) shutdown: F,
@@ -29,7 +31,7 @@ pub(super) struct Admin<F> {
 /// Serves the admin routes until `shutdown` ends; without a listener there is nothing to do.
 pub(super) async fn serve(admin: Admin<impl Future<Output = ()>>) {
     let Some(listener) = admin.listener else { return };
-    let mut options = Options::default().readiness(admin.readiness);
+    let mut options = Options::default().readiness(admin.readiness).gate(admin.gate);
     if let Some(token) = admin.token {
         options = options.token(token);
     }

@@ -152,12 +152,16 @@ pub(super) fn stack(config: &Config, cache: &Cache) -> Result<Stack, StartError>
     // Both types read the same text; one that the configuration accepted and the proxy does not is left untrusted.
     let trusted: Vec<Network> = config.trusted_proxies.iter().filter_map(|net| net.to_string().parse().ok()).collect();
     let proxy = Proxy::new(ProxyConfig::new(upstream)?.host_header(host_header).trusted_proxies(trusted));
+    Ok(Stack { rules: Arc::new(edge_rules(config)?), cache: cache.layer(), proxy })
+}
+
+/// What is turned away before the cache sees it.
+pub(super) fn edge_rules(config: &Config) -> Result<EdgeRules, StartError> {
     let hosts = config
         .hosts
         .iter()
         .map(|host| HostName::parse(host).map_err(|why| StartError::Host { host: host.clone(), why }));
-    let rules = EdgeRules::default().hosts(hosts.collect::<Result<_, _>>()?);
-    Ok(Stack { rules: Arc::new(rules), cache: cache.layer(), proxy })
+    Ok(EdgeRules::default().hosts(hosts.collect::<Result<_, _>>()?))
 }
 
 impl Stack {

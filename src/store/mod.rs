@@ -97,6 +97,55 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
 
     /// What the store says of its own health.
     fn health(&self) -> Reply<Health>;
+
+    /// Looks at the record of `key` without a trace: nothing is made more likely to stay, copied nearer, counted or
+    /// removed. For people; it may read all variants. A store that cannot do so refuses.
+    fn inspect(&self, key: &Key) -> Reply<Result<Inspected, StoreError>> {
+        let _ = key;
+        Reply::Now(Err(StoreError::Unavailable("this store does not show its records".into())))
+    }
+
+    /// The name under which a shared store keeps the record of `key`.
+    fn record_name(&self, key: &Key) -> Option<String> {
+        let _ = key;
+        None
+    }
+}
+
+/// A record that was looked at.
+#[derive(Clone, Debug)]
+pub struct Inspected {
+    /// What it holds.
+    pub record: Record,
+    /// Where it was found.
+    pub place: Place,
+    /// A fill somewhere holds the lease on the key in the shared store.
+    pub leased: bool,
+}
+
+/// What a record holds.
+#[derive(Clone, Debug)]
+pub enum Record {
+    /// Nothing.
+    Absent,
+    /// One entry.
+    Single(Arc<Entry>),
+    /// Several, chosen by these request fields.
+    Varied {
+        /// The fields, in the order of their names.
+        names: Arc<[HeaderName]>,
+        /// The variants.
+        variants: Vec<(VariantId, Arc<Entry>)>,
+    },
+}
+
+/// Where a record was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In this process.
+    Memory,
+    /// In the shared store.
+    Shared,
 }
 
 /// What a read found.

@@ -2,6 +2,8 @@
 #![cfg(feature = "admin")]
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+#[cfg(feature = "memory")]
+mod layered;
 mod rig;
 
 use larder::admin::{Options, Readiness};
@@ -172,6 +174,8 @@ async fn a_token_guards_everything_but_health() {
         ("GET", "/cache/stats"),
         ("GET", "/cache/stats/users"),
         ("POST", "/cache/stats/reset"),
+        ("GET", "/cache/explain?url=/a"),
+        ("GET", "/cache/entry/GET:/a"),
         ("GET", "/invalidate"),
     ] {
         let answer = rig.send(method, path).await;
@@ -197,6 +201,7 @@ async fn no_get_changes_anything_and_other_methods_do_not_exist() {
         ("GET", "/invalidate", "POST"),
         ("GET", "/cache/stats/reset", "POST"),
         ("POST", "/metrics/cache", "GET"),
+        ("POST", "/cache/explain?url=/a", "GET"),
         ("PURGE", "/invalidate/GET:/api/posts/", "DELETE"),
         ("DELETE", "/health/live", "GET"),
     ] {
@@ -224,4 +229,37 @@ async fn the_routes_can_be_nested_in_an_app() {
     let answer = rig.send("DELETE", "/internal/invalidate/GET:/api/posts/?page=2").await;
     assert_eq!((answer.status, &answer.json()["key"]), (200, &json!("GET:/api/posts/?page=2")));
     assert_eq!(rig.get("/").await.text, "the app");
+}
+
+#[tokio::test]
+async fn an_explanation_has_a_decision_a_key_a_route_and_steps() {
+    let rig = Rig::new().await;
+    let answer = rig.get("/cache/explain?method=GET&url=/api/posts/%3Fpage=2%26utm=1&header=Accept:%20text/html").await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    assert!(answer.text.starts_with(r#"{"decision":"pass","key":null,"route":"/api/posts/","steps":[{"step":"edge","#));
+    let json = answer.json();
+    let steps: Vec<_> = json["steps"].as_array().unwrap().iter().map(|step| step["step"].as_str().unwrap()).collect();
+    assert_eq!(steps, ["edge", "method", "route", "cached"]);
+    let cached = &json["steps"][3];
+    assert_eq!((&cached["outcome"], &cached["facts"]["max_ttl_seconds"]), (&json!("no"), &json!(86400.0)));
+    assert!(cached["detail"].as_str().unwrap().contains("neither `ttl` nor `cache: true`"), "{cached}");
+
+    let clears = rig.get("/cache/explain?method=PUT&url=http://h.example/api/users/1").await.json();
+    assert_eq!((&clears["decision"], &clears["route"]), (&json!("pass"), &json!("/api/users/{id}")));
+    assert_eq!(rig.get("/metrics/cache").await.json()["by_reason"], json!({}));
+}
+
+#[tokio::test]
+async fn what_is_no_request_is_not_explained() {
+    let rig = Rig::new().await;
+    for (path, word) in [
+        ("/cache/explain", "?url=/api/posts/"),
+        ("/cache/explain?url=/a?b=1&c=2", "%26"),
+        ("/cache/explain?url=/a&header=nonsense", "nonsense"),
+        ("/cache/explain?url=ftp://h/", "ftp://h/"),
+    ] {
+        let answer = rig.get(path).await;
+        assert_eq!(answer.status, 400, "{path}");
+        assert!(answer.json()["error"].as_str().unwrap().contains(word), "{}", answer.text);
+    }
 }

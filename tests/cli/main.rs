@@ -4,6 +4,7 @@
 
 #[expect(dead_code, reason = "an origin that looks at what it is asked is the walkthrough's")]
 mod rig;
+mod running;
 
 use rig::{Origin, Program, check, exit_of, get, send};
 use serde_json::json;

@@ -197,9 +197,14 @@ impl Held {
         (method, rest.split(' ').next().unwrap_or_default())
     }
 
-    pub(crate) fn answer(mut self, body: &str) {
-        let length = body.len();
-        write!(self.stream, "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}").unwrap();
+    pub(crate) fn answer(self, body: &str) {
+        self.answer_with("", body);
+    }
+
+    /// The same with these fields.
+    pub(crate) fn answer_with(mut self, fields: &str, body: &str) {
+        let fields = format!("{fields}Content-Length: {}\r\nConnection: close\r\n", body.len());
+        write!(self.stream, "HTTP/1.1 200 OK\r\n{fields}\r\n{body}").unwrap();
     }
 }
 

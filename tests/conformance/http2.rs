@@ -83,7 +83,8 @@ async fn front(origin: SocketAddr) -> SocketAddr {
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
     let address = listener.local_addr().expect("bound");
-    tokio::spawn(async move { drop(serve(vec![listener], connect, Limits::default(), std::future::pending()).await) });
+    let serving = serve(vec![listener], connect, Limits::default(), std::future::pending());
+    tokio::spawn(async move { serving.await.cut() });
     address
 }
 

@@ -151,3 +151,36 @@ async fn it_is_cleared_before_the_client_hears_of_the_write() {
     gate.open();
     assert_eq!(writing.got("PUT").await.body, "done");
 }
+
+#[tokio::test]
+async fn groups_that_an_answer_names_rfc_9875() {
+    let lab = Lab::new().await;
+    for (groups, status, word) in [
+        ("\"a\"", 200, "MISS"),
+        ("\"b\"", 200, "MISS"),
+        ("\"x\", \"a\"", 204, "MISS"),
+        ("\"a\"", 303, "MISS"),
+        ("\"a\"", 404, "HIT"),
+        ("\"a\"", 500, "HIT"),
+        ("\"A\"", 200, "HIT"),
+        ("\"c\"", 200, "HIT"),
+        ("a", 200, "HIT"),
+        ("\"a", 200, "HIT"),
+    ] {
+        let (path, other) = (lab.path(), lab.path());
+        for (path, named) in [(&path, "Cache-Groups: \"a\", \"b\""), (&other, "Cache-Groups: \"other\"")] {
+            lab.says(path, 200, &["Cache-Control: max-age=3600", named], "first");
+            lab.get(path, &[]).await;
+        }
+        lab.origin
+            .answers("/row/form", [Answer::with(status, &[format!("Cache-Group-Invalidation: {groups}")], "done")]);
+        lab.ask("POST", "/row/form", &[]).await;
+        assert_eq!(lab.get(&path, &[]).await.word(), word, "{groups} {status}");
+        assert_eq!(lab.get(&other, &[]).await.word(), "HIT", "{groups} {status}");
+    }
+    lab.says("/safe", 200, &["Cache-Control: max-age=3600", "Cache-Groups: \"a\""], "first");
+    lab.get("/safe", &[]).await;
+    lab.says("/reader", 200, &["Cache-Group-Invalidation: \"a\""], "nothing happens");
+    lab.get("/reader", &[]).await;
+    assert_eq!(lab.get("/safe", &[]).await.word(), "HIT", "a safe request clears nothing");
+}

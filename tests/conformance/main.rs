@@ -9,6 +9,7 @@
 mod lab;
 
 mod conditional;
+mod crowds;
 mod directives;
 mod fields;
 mod framing;
@@ -18,6 +19,7 @@ mod http2;
 mod invalidation;
 mod ranges;
 mod requests;
+mod said;
 mod sharing;
 mod stale;
 mod targeted;

@@ -67,6 +67,10 @@ async fn request_directives_rfc_9111_5_2_1_when_honoured() {
         validated("Pragma", FRESH).second(&["Pragma: no-cache"]),
         hit("Pragma beside Cache-Control", FRESH).second(&["Pragma: no-cache", "Cache-Control: foo"]),
         hit("another Pragma", FRESH).second(&["Pragma: foo"]),
+        validated("a browser that reloads", FRESH)
+            .second(&["Cache-Control: max-age=0", "If-None-Match: \"a\""])
+            .got_status(304)
+            .got(&["Cache-Status: larder; fwd=request; fwd-status=304; detail=client-cache-control"]),
         validated("max-age that is none", FRESH).second(&["Cache-Control: max-age=x"]),
     ];
     let lab = Lab::with("client_cache_control: honor").await;
@@ -92,4 +96,18 @@ async fn a_request_s_no_store_keeps_what_is_stored() {
     lab.get("/a", &[]).await;
     lab.get("/a", &["Cache-Control: no-store, no-cache"]).await;
     assert_eq!(lab.get("/a", &[]).await.word(), "HIT");
+}
+
+#[tokio::test]
+async fn what_is_immutable_is_not_validated_for_a_reload_rfc_8246() {
+    const IMMUTABLE: &[&str] = &["Cache-Control: max-age=3600, immutable", "ETag: \"a\""];
+    let lab = Lab::with("client_cache_control: honor").await;
+    lab.holds(&[
+        hit("a reload", IMMUTABLE).second(&["Cache-Control: max-age=0"]),
+        validated("a forced reload", IMMUTABLE).second(&["Cache-Control: no-cache"]),
+        validated("once it is stale", IMMUTABLE).second(&["Cache-Control: max-age=0"]).after(3600),
+        validated("and nothing else", &["Cache-Control: max-age=3600", "ETag: \"a\""])
+            .second(&["Cache-Control: max-age=0"]),
+    ])
+    .await;
 }

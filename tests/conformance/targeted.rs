@@ -70,3 +70,20 @@ async fn what_cannot_be_read_is_passed_over_rfc_9213_2_1() {
     ])
     .await;
 }
+
+#[tokio::test]
+async fn a_list_of_targeted_fields_rfc_9213_2_2() {
+    const OWN: &str = "Larder-Cache-Control: max-age=3600";
+    let lab = Lab::with("targeted_fields: [Larder-Cache-Control, CDN-Cache-Control]").await;
+    lab.holds(&[
+        hit("the first", &[OWN, "CDN-Cache-Control: max-age=1", "Cache-Control: no-store"]),
+        hit("the same in another order", &["CDN-Cache-Control: no-store", OWN]),
+        hit("the second where there is no first", &["CDN-Cache-Control: max-age=3600", "Cache-Control: no-store"]),
+        hit("the second where the first is none", &["Larder-Cache-Control: &", "CDN-Cache-Control: max-age=3600"]),
+        miss("the first, and nothing of the second", &["Larder-Cache-Control: foo", "CDN-Cache-Control: max-age=3600"]),
+        hit("Cache-Control where there is neither", &["Cache-Control: max-age=3600"]),
+    ])
+    .await;
+    let lab = Lab::with("targeted_fields: []").await;
+    lab.holds(&[miss("none", &["CDN-Cache-Control: max-age=3600", "Cache-Control: max-age=1"])]).await;
+}

@@ -51,6 +51,27 @@ fn every_crate_comes_from_crates_io() {
     assert!(strangers.is_empty(), "crates from elsewhere: {strangers:#?}");
 }
 
+#[test]
+fn the_fuzz_targets_bring_in_one_crate_of_their_own() {
+    let own = dependencies(include_str!("../../Cargo.toml"));
+    let theirs = dependencies(include_str!("../../fuzz/Cargo.toml"));
+    let added: Vec<&&str> = theirs.difference(&own).collect();
+    assert_eq!(added, [&"larder", &"libfuzzer-sys"]);
+}
+
+/// The names of what a manifest depends on, for whatever purpose.
+fn dependencies(manifest: &str) -> BTreeSet<&str> {
+    let (mut names, mut inside) = (BTreeSet::new(), false);
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            inside = line.ends_with("dependencies]");
+        } else if let Some((name, _)) = line.split_once(" = ").filter(|_| inside) {
+            names.insert(name);
+        }
+    }
+    names
+}
+
 /// The names of the crates that are linked into the library with these features.
 fn shipped_crates(features: &[&str]) -> BTreeSet<String> {
     let arguments = [features, &["--edges", "normal", "--format", "{p}"]].concat();

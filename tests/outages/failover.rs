@@ -37,8 +37,13 @@ async fn is_whole(rig: &Arc<Rig>, mut del: impl FnMut(&str) -> String) {
     rig.stores_again().await;
     rig.health_with(r#""status":"healthy""#).await;
     rig.look_at_all().await;
-    // The listener hears the new master: what changes there leaves memory.
+    is_told_of_changes(rig, &mut del).await;
+}
+
+/// What changes on this master leaves memory.
+async fn is_told_of_changes(rig: &Arc<Rig>, mut del: impl FnMut(&str) -> String) {
     for _ in 0..3 {
+        rig.is_told().await;
         rig.stores(PAGE).await;
         let fetches = rig.fetches();
         assert_eq!(rig.get(PAGE).await, "HIT");
@@ -117,4 +122,29 @@ async fn a_master_under_sentinel_is_replaced_while_it_is_well() {
     .unwrap();
     rig.load(160).await;
     is_whole(&rig, |name| sentinels.cli(found, &["DEL", name])).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slot_moves_to_another_master_under_load() {
+    let cluster = tokio::task::spawn_blocking(RedisCluster::start).await.unwrap();
+    let rig = Rig::start(&configuration(&cluster.url())).await;
+    rig.load(160).await;
+    rig.stores(PAGE).await;
+    let from = cluster.master_of(NAME);
+    let to = (from + 1) % 3;
+    let (stop, load) = load_on(&rig);
+    let cluster = tokio::task::spawn_blocking(move || {
+        cluster.move_slot(NAME, from, to);
+        cluster
+    })
+    .await
+    .unwrap();
+    drop(stop);
+    let slowest = load.await.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()));
+    assert!(slowest < SLOWEST, "{slowest:?}");
+    // A client that is redirected again and again while the nodes disagree may take that for an outage.
+    assert!(rig.logged("Redis is not used") <= 1, "{}", rig.log());
+    rig.stores_again().await;
+    rig.look_at_all().await;
+    is_told_of_changes(&rig, |name| cluster.cli(to, &["DEL", name])).await;
 }

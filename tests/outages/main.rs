@@ -5,7 +5,7 @@
 #[path = "../rig/fault_proxy.rs"]
 mod fault_proxy;
 #[path = "../rig/redis_cluster.rs"]
-#[expect(dead_code, reason = "a Cluster without replicas is for others")]
+#[expect(dead_code, reason = "which master is lost counts here")]
 mod redis_cluster;
 #[path = "../rig/redis_sentinel.rs"]
 mod redis_sentinel;
@@ -17,3 +17,4 @@ mod rig;
 mod connections;
 mod failover;
 mod table;
+mod welcome;

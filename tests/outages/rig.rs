@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::{Method, Request, Response};
-use http_body_util::{BodyExt, Empty, Full};
+use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -30,7 +30,7 @@ pub(crate) struct Rig {
     log: Arc<Mutex<Vec<String>>>,
     proxy: SocketAddr,
     admin: SocketAddr,
-    client: Client<HttpConnector, Empty<Bytes>>,
+    client: Client<HttpConnector, Full<Bytes>>,
     origin: Arc<Origin>,
     /// The version that no later answer may be older than, by path.
     cleared: Mutex<HashMap<String, u64>>,
@@ -123,7 +123,12 @@ impl Rig {
     }
 
     async fn send(&self, method: Method, to: SocketAddr, path: &str) -> Response<Bytes> {
-        let request = Request::builder().method(method).uri(format!("http://{to}{path}")).body(Empty::new()).unwrap();
+        self.send_with(method, to, path, "").await
+    }
+
+    async fn send_with(&self, method: Method, to: SocketAddr, path: &str, body: &'static str) -> Response<Bytes> {
+        let request = Request::builder().method(method).uri(format!("http://{to}{path}"));
+        let request = request.header("content-type", "application/json").body(Full::from(body)).unwrap();
         let answer = tokio::time::timeout(PATIENCE, self.client.request(request)).await;
         let answer = answer.expect("an answer in time").unwrap_or_else(|error| panic!("{path}: {error:?}"));
         let (parts, body) = answer.into_parts();
@@ -159,6 +164,12 @@ impl Rig {
         let newest = cleared.entry(path.to_owned()).or_default();
         *newest = version.max(*newest);
         queued
+    }
+
+    /// `POST /invalidate`.
+    pub(crate) async fn purge(&self, what: &'static str) {
+        let answer = self.send_with(Method::POST, self.admin, "/invalidate", what).await;
+        assert_eq!(answer.status(), 200, "{what}: {:?}\n{}", answer.body(), self.log());
     }
 
     /// So many requests by several clients: hot pages mostly, pages never asked for before, and invalidations.
@@ -223,6 +234,15 @@ impl Rig {
                 return health;
             }
             assert!(Instant::now() < deadline, "no {part} in {health}\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Waits until changes in Redis are told, so that memory is in front of Redis and not in its place.
+    pub(crate) async fn is_told(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.health().await.contains("degraded") {
+            assert!(Instant::now() < deadline, "changes are not told\n{}", self.log());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }

@@ -106,6 +106,25 @@ impl RedisCluster {
         self.master_of(key)
     }
 
+    /// Has another master hold the slot of this key, step by step, with pauses in which clients are redirected.
+    pub(crate) fn move_slot(&self, key: &str, from: usize, to: usize) {
+        let id = |server: usize| self.cli(server, &["CLUSTER", "MYID"]);
+        let slot = self.any(&["CLUSTER", "KEYSLOT", key]);
+        assert_eq!(self.cli(to, &["CLUSTER", "SETSLOT", &slot, "IMPORTING", &id(from)]), "OK");
+        assert_eq!(self.cli(from, &["CLUSTER", "SETSLOT", &slot, "MIGRATING", &id(to)]), "OK");
+        let keys = || self.cli(from, &["CLUSTER", "GETKEYSINSLOT", &slot, "100"]);
+        until("the slot is empty", || {
+            let found = keys();
+            for key in found.lines().filter(|line| !line.is_empty()) {
+                self.cli(from, &["MIGRATE", "127.0.0.1", &self.ports[to], key, "0", "1000"]);
+            }
+            found.trim().is_empty()
+        });
+        for server in [to, from, 3 - to - from] {
+            assert_eq!(self.cli(server, &["CLUSTER", "SETSLOT", &slot, "NODE", &id(to)]), "OK");
+        }
+    }
+
     /// Runs a command on one server, as an operator would.
     pub(crate) fn cli(&self, server: usize, arguments: &[&str]) -> String {
         self.servers[server].cli(arguments)

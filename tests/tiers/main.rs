@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[path = "../rig/redis_cluster.rs"]
+#[expect(dead_code, reason = "no replica takes over here")]
 mod redis_cluster;
 #[path = "../rig/redis_server.rs"]
 #[expect(dead_code, reason = "what lies in Redis is the contract's")]
@@ -20,7 +21,8 @@ use std::time::Duration;
 use larder::clock::Clock;
 use larder::invalidation::{Category, Cleared, Glob, Selector, Tag};
 use larder::store::{
-    Fence, Found, Near, NearConfig, RedisConfig, RedisStore, Reply, Store, StoreError, Stored, TieredStore,
+    Fence, Found, Near, NearConfig, Place, Record, RedisConfig, RedisStore, Reply, Store, StoreError, Stored,
+    TieredStore,
 };
 use redis_server::RedisServer;
 use rig::{Page, Rig, key, page};
@@ -481,4 +483,29 @@ async fn an_invalidation_is_in_every_memory_within_the_push_delay() {
     delays.sort_unstable();
     println!("after the acknowledgement: p50 {:?}, p99 {:?}, most {:?}", delays[150], delays[297], delays[299]);
     assert!(delays[ROUNDS / 2] < Duration::from_millis(50), "{delays:?}");
+}
+
+#[tokio::test]
+async fn who_looks_at_a_record_leaves_no_copy_and_removes_no_garbage() {
+    let server = RedisServer::start();
+    let node = node(&server).await;
+    node.fill(page("GET:/a", "body")).await;
+    let look = async |text| node.store.inspect(&key(text)).wait().await;
+    for _ in 0..3 {
+        let shown = look("GET:/a").await.unwrap();
+        assert!(matches!(shown.record, Record::Single(_)));
+        assert_eq!((shown.place, shown.leased), (Place::Shared, false));
+    }
+    assert_eq!(near(&node, "GET:/a"), None);
+    warm(&node, "GET:/a").await;
+    assert_eq!(look("GET:/a").await.unwrap().place, Place::Memory);
+
+    let lease = node.lease(&page("GET:/b", "")).await.unwrap();
+    let shown = look("GET:/b").await.unwrap();
+    assert!(matches!(shown.record, Record::Absent) && shown.leased);
+    node.release(lease).await;
+
+    server.cli(&["SET", "larder:GET:/c", "x", "EX", "60"]);
+    assert_eq!(look("GET:/c").await.unwrap_err(), StoreError::Garbage);
+    assert_eq!(server.cli(&["EXISTS", "larder:GET:/c"]).trim(), "1");
 }

@@ -74,10 +74,10 @@ impl Keep {
     pub(super) fn store(mut self, body: Bytes, landing: Landing) {
         let core = self.lease.core().clone();
         if self.content_length.is_some_and(|length| length != body.len() as u64) {
-            return core.stats.reason(Reason::Incomplete);
+            return core.unstored(&self.key, Reason::Incomplete);
         }
         if let Err(reason) = policy::admit_body(&self.rule.policy().store_if, &body) {
-            return core.stats.reason(reason);
+            return core.unstored(&self.key, reason);
         }
         let Some(lease) = self.lease.take() else { return };
         let variant = self.storable.variant();
@@ -102,26 +102,27 @@ impl Keep {
 }
 
 fn put(core: &Arc<Core>, lease: Lease, put: Put, landing: Landing) {
+    let key = lease.key().clone();
     match core.store.put(lease, put) {
-        Reply::Now(answer) => count(core, &answer),
+        Reply::Now(answer) => count(core, &key, &answer),
         Reply::Later(answer) => {
-            let core_then = core.clone();
+            let (core_then, key_then) = (core.clone(), key.clone());
             let wait = async move {
-                count(&core_then, &answer.await);
+                count(&core_then, &key_then, &answer.await);
                 drop(landing);
             };
             if !core.background.run(wait) {
-                core.stats.reason(Reason::Saturated);
+                core.unstored(&key, Reason::Saturated);
             }
         }
     }
 }
 
-fn count(core: &Core, answer: &Result<Stored, StoreError>) {
+fn count(core: &Core, key: &Key, answer: &Result<Stored, StoreError>) {
     match answer {
         Ok(Stored::Yes) => {}
-        Ok(Stored::LeaseLost) => core.stats.reason(Reason::Invalidated),
-        Ok(Stored::TooLarge) => core.stats.reason(Reason::TooLarge),
-        Err(error) => core.stats.reason(error.reason()),
+        Ok(Stored::LeaseLost) => core.unstored(key, Reason::Invalidated),
+        Ok(Stored::TooLarge) => core.unstored(key, Reason::TooLarge),
+        Err(error) => core.unstored(key, error.reason()),
     }
 }

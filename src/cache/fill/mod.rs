@@ -197,7 +197,7 @@ impl<RB: ResponseBody, E: Send + 'static> Fill<RB, E> {
                 // Invariant: nothing half. What was kept is dropped with its lease.
                 drop(keep.take());
                 self.base.close_doors();
-                self.core.stats.reason(Reason::Incomplete);
+                self.core.unstored(&self.base.key, Reason::Incomplete);
                 self.seen().fail(error.into());
                 return true;
             }
@@ -224,7 +224,7 @@ impl<RB: ResponseBody, E: Send + 'static> Fill<RB, E> {
         if !self.seen().push(data) {
             self.base.close_doors();
             if let Some(keep) = keep.take() {
-                self.core.uncacheable.remember(keep.key(), self.core.clock.now());
+                self.core.uncacheable.remember(keep.key(), Reason::TooLarge, self.core.clock.now());
                 self.core.stats.reason(Reason::TooLarge);
                 keep.refuse();
             }

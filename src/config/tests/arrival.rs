@@ -57,6 +57,12 @@ fn the_redis_section_arrives() {
     assert_eq!((redis.key_prefix.as_str(), redis.pool_size, redis.on_error), ("shop", 4, OnError::Error));
     let limits = [redis.connect_timeout, redis.read_timeout, redis.write_timeout];
     assert_eq!(limits, [secs(2), Duration::from_millis(20), Duration::from_millis(100)]);
+    let files = [redis.tls.ca_file, redis.tls.cert_file, redis.tls.key_file].map(|file| file.unwrap());
+    assert_eq!(
+        files.map(|file| file.display().to_string()),
+        ["/etc/redis/ca.pem", "/etc/redis/larder.pem", "larder.key"]
+    );
+    assert_eq!(redis.tls.server_name.as_deref(), Some("cache.internal"));
 }
 
 #[test]

@@ -6,4 +6,4 @@ mod service;
 
 pub use check::{EdgeError, EdgeRules, check};
 pub use host::HostName;
-pub use service::{Edge, EdgeBody, EdgeFuture};
+pub use service::{Edge, EdgeBody, EdgeFuture, pass};

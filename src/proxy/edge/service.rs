@@ -12,7 +12,7 @@ use http_body::{Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::check::{EdgeError, EdgeRules, check_host, check_line};
+use super::check::{EdgeError, EdgeRules, check, check_host, check_line};
 use crate::policy::strip_nominated;
 use crate::proxy::answer::answer;
 
@@ -39,6 +39,16 @@ fn settle<B>(request: &mut Request<B>) {
     if let Ok(origin) = Uri::from_parts(origin) {
         *request.uri_mut() = origin;
     }
+}
+
+/// Brings a request into the form in which it goes on.
+///
+/// # Errors
+/// The first reason why it does not.
+pub fn pass<B>(request: &mut Request<B>, rules: &EdgeRules) -> Result<(), EdgeError> {
+    check(request, rules)?;
+    settle(request);
+    Ok(())
 }
 
 impl<S> Edge<S> {

@@ -29,7 +29,8 @@ use crate::clock::{Clock, Timestamp};
 use crate::invalidation::{Cleared, Selector};
 use crate::key::Key;
 use crate::store::{
-    Claim, Fence, Found, Health, Labels, Lease, Leased, Put, Reply, Store, StoreError, Stored, Unused, VariantId,
+    Claim, Fence, Found, Health, Inspected, Labels, Lease, Leased, Place, Put, Record, Reply, Store, StoreError,
+    Stored, Unused, VariantId,
 };
 
 /// Entries in this process's memory.
@@ -220,6 +221,13 @@ impl Store for MemoryStore {
 
     fn health(&self) -> Reply<Health> {
         Reply::Now(Health { backend: "memory", healthy: true, ..Health::default() })
+    }
+
+    fn inspect(&self, key: &Key) -> Reply<Result<Inspected, StoreError>> {
+        let now = self.clock.now();
+        let slot = self.cache.peek(key).filter(|slot| slot.until() > now);
+        let record = slot.map_or(Record::Absent, |slot| slot.record());
+        Reply::Now(Ok(Inspected { record, place: Place::Memory, leased: false }))
     }
 }
 

@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::entry::Entry;
 use crate::invalidation::{Selector, Tag};
 use crate::key::Key;
-use crate::store::{Found, VariantId};
+use crate::store::{self, Found, VariantId};
 
 /// Bytes of the cache's own table for one slot: key, slot and table metadata, times the table's slack.
 const PER_SLOT: u64 = 160;
@@ -146,6 +146,16 @@ impl Slot {
         let Record::Varied(variants) = &self.record else { return Found::Absent };
         let variant = variants.list.iter().find(|(other, _)| other == id);
         variant.map_or(Found::Absent, |(_, entry)| Found::Entry(Arc::clone(entry)))
+    }
+
+    /// All of it.
+    pub(super) fn record(&self) -> store::Record {
+        match &self.record {
+            Record::Single(entry) => store::Record::Single(Arc::clone(entry)),
+            Record::Varied(variants) => {
+                store::Record::Varied { names: Arc::clone(&variants.names), variants: variants.list.clone() }
+            }
+        }
     }
 
     /// Whether any of its entries is of use at `now`.

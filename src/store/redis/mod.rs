@@ -34,6 +34,8 @@ mod finding;
 mod gather;
 mod health;
 mod hearing;
+mod inspect;
+mod kept;
 mod link;
 mod names;
 mod queue;
@@ -66,9 +68,9 @@ pub use self::trouble::Trouble;
 
 use self::arrival::Acquaintance;
 use self::clear::Sweep;
-use self::fault::Fault;
 use self::health::Knowledge;
 use self::hearing::Hearing;
+use self::kept::Kept;
 use self::link::{Link, State};
 use self::queue::Queue;
 use self::recent::Recent;
@@ -78,7 +80,8 @@ use crate::clock::Clock;
 use crate::invalidation::{Cleared, Selector};
 use crate::key::Key;
 use crate::store::{
-    Claim, Fence, Found, Health, Labels, Lease, Leased, Put, Reply, Store, StoreError, Stored, Unused, VariantId,
+    Claim, Fence, Found, Health, Inspected, Labels, Lease, Leased, Put, Reply, Store, StoreError, Stored, Unused,
+    VariantId,
 };
 
 /// How long a count of everything is good for.
@@ -241,7 +244,7 @@ impl Store for RedisStore {
     }
 
     fn invalidate(&self, selector: &Selector) -> Reply<Result<Cleared, StoreError>> {
-        let kept = Kept { redis: self.redis(), selector: Some(selector.clone()) };
+        let kept = Kept::new(self.redis(), selector.clone());
         Reply::Later(Box::pin(async move { Ok(kept.carry_out().await) }))
     }
 
@@ -252,6 +255,14 @@ impl Store for RedisStore {
 
     fn health(&self) -> Reply<Health> {
         Reply::Later(Box::pin(self.redis().health()))
+    }
+
+    fn inspect(&self, key: &Key) -> Reply<Result<Inspected, StoreError>> {
+        self.down().unwrap_or_else(|| Reply::Later(Box::pin(self.redis().inspect(key.clone()))))
+    }
+
+    fn record_name(&self, key: &Key) -> Option<String> {
+        Some(self.redis.names.record(key))
     }
 }
 
@@ -284,23 +295,6 @@ impl Redis {
         }
     }
 
-    /// Carries out what waits, oldest first.
-    async fn catch_up(self: &Arc<Self>) -> Result<(), Fault> {
-        let _turn = self.queue.turn.lock().await;
-        while let Some((number, selector)) = self.queue.first() {
-            self.sweep(&selector, Sweep::Delete).await?;
-            self.recent.lock().unwrap_or_else(PoisonError::into_inner).push(selector, Instant::now());
-            self.queue.done(number);
-        }
-        Ok(())
-    }
-
-    /// The same for one who has an invalidation to add: he waits for a write's time, not for all the others' too.
-    async fn catch_up_soon(self: &Arc<Self>) -> Result<u64, Fault> {
-        let caught_up = tokio::time::timeout(self.link.write_timeout, self.catch_up()).await;
-        caught_up.unwrap_or(Err(Fault::Timeout)).map(|()| 0)
-    }
-
     async fn count(self: &Arc<Self>, selector: &Selector) -> Result<u64, StoreError> {
         if *selector != Selector::All {
             return Ok(self.sweep(selector, Sweep::Count).await?);
@@ -313,51 +307,6 @@ impl Redis {
         let count = counting.await.map_err(|_| StoreError::Timeout)??;
         *self.counted.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), count));
         Ok(count)
-    }
-
-    /// Keeps an invalidation and sees to it that it is carried out even when nothing is read.
-    fn keep(self: &Arc<Self>, selector: Selector) {
-        self.queue.push(selector);
-        if !self.draining.swap(true, Ordering::AcqRel) {
-            spawn(drain(Arc::downgrade(self)));
-        }
-    }
-}
-
-/// An invalidation that is kept unless it was carried out, dropped futures included.
-struct Kept {
-    redis: Arc<Redis>,
-    selector: Option<Selector>,
-}
-
-impl Kept {
-    async fn carry_out(mut self) -> Cleared {
-        let Some(selector) = self.selector.clone() else { return Cleared::default() };
-        let redis = Arc::clone(&self.redis);
-        let mut swept = if redis.queue.len() > 0 { redis.catch_up_soon().await } else { Ok(0) };
-        if swept.is_ok() {
-            swept = redis.sweep(&selector, Sweep::Delete).await;
-        }
-        match swept {
-            Ok(deleted) => {
-                self.selector = None;
-                redis.recent.lock().unwrap_or_else(PoisonError::into_inner).push(selector, Instant::now());
-                *redis.counted.lock().unwrap_or_else(PoisonError::into_inner) = None;
-                Cleared::deleted(deleted)
-            }
-            Err(fault) => {
-                tracing::debug!(%selector, ?fault, "keeping an invalidation until Redis can be reached");
-                Cleared::queued()
-            }
-        }
-    }
-}
-
-impl Drop for Kept {
-    fn drop(&mut self) {
-        if let Some(selector) = self.selector.take() {
-            self.redis.keep(selector);
-        }
     }
 }
 
@@ -375,26 +324,7 @@ async fn explain(link: Weak<Link>, config: RedisConfig) {
     tracing::warn!(redis = %link.shown, %why, "Redis cannot be used; serving without it until it can");
 }
 
-/// Carries out what waits as soon as the server can be reached.
-async fn drain(redis: Weak<Redis>) {
-    const PAUSE: Duration = Duration::from_millis(50);
-    loop {
-        tokio::time::sleep(PAUSE).await;
-        let Some(redis) = redis.upgrade() else { return };
-        if redis.link.state() != State::Down {
-            let _ = redis.catch_up().await;
-        }
-        if redis.queue.len() == 0 {
-            redis.draining.store(false, Ordering::Release);
-            // One that came before the line above saw a drain under way and left it at that.
-            if redis.queue.len() == 0 || redis.draining.swap(true, Ordering::AcqRel) {
-                return;
-            }
-        }
-    }
-}
-
-/// This file owns the task that carries out what waits.
+/// This file owns the tasks that go on when nobody waits for them.
 fn spawn(task: impl Future<Output = ()> + Send + 'static) {
     // Without a runtime the process is ending, and its queue with it.
     if let Ok(runtime) = tokio::runtime::Handle::try_current() {

@@ -79,7 +79,7 @@ impl Link {
             let command = CustomCommand::new_static("CLUSTER", ClusterHash::Random, false);
             let info = client.custom::<String, _>(command, vec!["INFO"]).await.map_err(Fault::from)?;
             if !info.contains("cluster_state:ok") {
-                return Err(Fault::Down("the Cluster does not serve all its slots".into()));
+                return Err(Fault::Refused("the Cluster does not serve all its slots".into()));
             }
         }
         Ok(began.elapsed())
@@ -111,13 +111,9 @@ pub(super) async fn recover(link: Weak<Link>, hung: bool) {
                 searched = Instant::now();
                 link.explain("it answers later than read_timeout allows".into());
             }
-            Err(Fault::Timeout) => {}
-            Err(Fault::Down(why) | Fault::Refused(why)) => {
-                // That there is no connection says less than why there is none.
-                if !why.is_empty() && !why.contains("Canceled") {
-                    link.explain(why);
-                }
-            }
+            // That there is no connection says less than what was said when it was lost.
+            Err(Fault::Timeout | Fault::Down(_)) => {}
+            Err(Fault::Refused(why)) => link.explain(why),
         }
         drop(link);
         sleep(pause).await;

@@ -63,7 +63,13 @@ impl Trouble {
                 "its certificate is for another name: set redis.tls.server_name to one that it carries"
             }
             Step::Encrypt if says("Expired") || says("expired") => "its certificate has expired: renew it",
-            Step::Encrypt if says("InvalidContentType") || says("corrupt") || says("eof") || says("closed") => {
+            Step::Encrypt
+                if says("no answer in time")
+                    || says("InvalidContentType")
+                    || says("corrupt")
+                    || says("eof")
+                    || says("closed") =>
+            {
                 "it does not speak TLS on this port: begin redis.url with redis://, or name its TLS port"
             }
             Step::Encrypt => "see redis.tls",
@@ -125,6 +131,8 @@ mod tests {
             (Step::Encrypt, "invalid peer certificate: NotValidForName", "server_name"),
             (Step::Encrypt, "invalid peer certificate: Expired", "renew"),
             (Step::Encrypt, "received corrupt message of type InvalidContentType", "redis://"),
+            // A plain Redis waits for the end of what it takes for a command.
+            (Step::Encrypt, "no answer in time", "redis://"),
             (Step::Greet, "received fatal alert: CertificateRequired", "cert_file"),
             (Step::Greet, "WRONGPASS invalid username-password pair or user is disabled.", "correct the user"),
             (Step::Greet, "ERR AUTH <password> called without any password configured", "no password"),

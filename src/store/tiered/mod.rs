@@ -28,8 +28,8 @@ use std::time::Duration;
 use self::tier::Tier;
 use super::redis::{News, RedisStore};
 use super::{
-    Claim, Fence, Found, Health, Labels, Lease, Leased, MemoryStore, Near, Put, Reply, Store, StoreError, Stored,
-    Unused, VariantId,
+    Claim, Fence, Found, Health, Inspected, Labels, Lease, Leased, MemoryStore, Near, Put, Record, Reply, Store,
+    StoreError, Stored, Unused, VariantId,
 };
 use crate::clock::Clock;
 use crate::invalidation::{Cleared, Selector};
@@ -184,6 +184,26 @@ impl Store for TieredStore {
     fn health(&self) -> Reply<Health> {
         let near = Some(if self.is_coherent() { Near::Coherent } else { Near::Degraded });
         later(self.redis.health(), || move |health| Health { near, ..health })
+    }
+
+    /// Memory has copies of some variants, Redis has them all.
+    fn inspect(&self, key: &Key) -> Reply<Result<Inspected, StoreError>> {
+        let near = self.tier.memory.inspect(key);
+        let copy = match &near {
+            Reply::Now(Ok(Inspected { record: Record::Single(_), .. })) => return near,
+            Reply::Now(Ok(Inspected { record: Record::Absent, .. })) => None,
+            Reply::Now(Ok(copy)) => Some(copy.clone()),
+            _ => None,
+        };
+        match (self.redis.inspect(key), copy) {
+            (Reply::Later(far), Some(copy)) => Reply::Later(Box::pin(async move { far.await.or(Ok(copy)) })),
+            (Reply::Now(Err(_)), Some(copy)) => Reply::Now(Ok(copy)),
+            (far, _) => far,
+        }
+    }
+
+    fn record_name(&self, key: &Key) -> Option<String> {
+        self.redis.record_name(key)
     }
 }
 

@@ -47,8 +47,9 @@ impl Call {
     }
 
     /// Waits until these bytes have arrived.
-    pub(crate) async fn sees(&mut self, wanted: &str) {
-        while position(&self.arrived, wanted.as_bytes()).is_none() {
+    pub(crate) async fn sees(&mut self, wanted: impl AsRef<[u8]>) {
+        let wanted = wanted.as_ref();
+        while position(&self.arrived, wanted).is_none() {
             let more = self.more().await;
             assert!(more, "closed before {wanted:?}, after {:?}", String::from_utf8_lossy(&self.arrived));
         }

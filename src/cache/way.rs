@@ -1,0 +1,84 @@
+//! How a request is fetched that the store cannot answer.
+
+use http::header::{HeaderMap, IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE};
+
+use crate::outcome::Reason;
+use crate::policy::Lookup;
+use crate::route::Coalesce;
+
+/// How a request is fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Not at all: the client wants what is stored or nothing (`only-if-cached`).
+    Nowhere,
+    /// As it is, for itself alone, and nothing is stored; with the reason, where the lookup has not given one.
+    Alone(Option<Reason>),
+    /// By a fetch that others may share, or by one that it shares with others.
+    Shared,
+    /// By a fetch of its own, whose answer is stored where it may be.
+    Apart,
+}
+
+/// What the way depends on besides the request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Circumstances {
+    /// Something stored is to be validated.
+    pub(super) stale: bool,
+    /// The last answer could not be stored.
+    pub(super) uncacheable: bool,
+    pub(super) coalesce: Coalesce,
+}
+
+/// Decides how a request is fetched.
+pub(super) fn way(lookup: &Lookup, headers: &HeaderMap, around: Circumstances) -> Way {
+    if lookup.client.only_if_cached {
+        return Way::Nowhere;
+    }
+    if lookup.head {
+        return Way::Alone(Some(Reason::Head));
+    }
+    if headers.contains_key(RANGE) && !around.stale {
+        return Way::Alone(Some(Reason::Range));
+    }
+    let conditional = headers.contains_key(IF_NONE_MATCH) || headers.contains_key(IF_MODIFIED_SINCE);
+    if conditional && !around.stale && around.uncacheable {
+        // What is fetched to be stored is fetched whole. Nothing will be stored, so the origin may answer 304.
+        return Way::Alone(None);
+    }
+    // A client whose own Cache-Control counts has asked for something of its own.
+    let own = lookup.authorized || !lookup.client.is_empty() || around.uncacheable;
+    if around.coalesce == Coalesce::Off || own { Way::Apart } else { Way::Shared }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::ClientTerms;
+
+    #[test]
+    fn who_is_fetched_for_alone_and_who_with_others() {
+        let around = |stale, uncacheable| Circumstances { stale, uncacheable, coalesce: Coalesce::Node };
+        let plain = Lookup::default();
+        let head = Lookup { head: true, ..Lookup::default() };
+        let authorized = Lookup { authorized: true, ..Lookup::default() };
+        let only = ClientTerms { only_if_cached: true, ..ClientTerms::default() };
+        let only = Lookup { client: only, ..Lookup::default() };
+        for (lookup, field, around, expected) in [
+            (&plain, None, around(false, false), Way::Shared),
+            (&plain, None, around(false, true), Way::Apart),
+            (&plain, None, Circumstances { coalesce: Coalesce::Off, ..around(false, false) }, Way::Apart),
+            (&authorized, None, around(false, false), Way::Apart),
+            (&head, None, around(true, false), Way::Alone(Some(Reason::Head))),
+            (&plain, Some(RANGE), around(false, false), Way::Alone(Some(Reason::Range))),
+            (&plain, Some(RANGE), around(true, false), Way::Shared),
+            (&plain, Some(IF_NONE_MATCH), around(false, false), Way::Shared),
+            (&plain, Some(IF_NONE_MATCH), around(false, true), Way::Alone(None)),
+            (&plain, Some(IF_MODIFIED_SINCE), around(true, true), Way::Apart),
+            (&only, None, around(false, false), Way::Nowhere),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.extend(field.clone().map(|name| (name, http::HeaderValue::from_static("x"))));
+            assert_eq!(way(lookup, &headers, around), expected, "{lookup:?} {field:?} {around:?}");
+        }
+    }
+}
