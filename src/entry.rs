@@ -7,6 +7,7 @@ mod head;
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -20,13 +21,14 @@ use crate::key::Key;
 
 pub use head::{BadHead, Head};
 
-/// A stored response. Shared as `Arc<Entry>`; nothing in it changes after it was made.
+/// A stored response. Shared as `Arc<Entry>`; nothing that it says changes after it was made.
 #[derive(Debug)]
 pub struct Entry {
     meta: Meta,
     head: Head,
     body: Bytes,
     prepared: ArcSwapOption<Prepared>,
+    refreshed: AtomicBool,
 }
 
 /// The header fields of answers with one stamp; none after the first of them.
@@ -138,7 +140,7 @@ impl Entry {
 
     /// An entry from parts that are flat already.
     pub fn from_parts(meta: Meta, head: Head, body: Bytes) -> Self {
-        Self { meta, head, body, prepared: ArcSwapOption::empty() }
+        Self { meta, head, body, prepared: ArcSwapOption::empty(), refreshed: AtomicBool::new(false) }
     }
 
     /// The same entry, its body in a buffer of its exact size: a slice keeps everything alive that it was taken from.
@@ -170,6 +172,11 @@ impl Entry {
         finish(&mut fields);
         self.prepared.store(Some(Arc::new(Prepared { stamp, fields: again.then(|| fields.clone()) })));
         fields
+    }
+
+    /// Whether nobody has set out to refresh the entry before; the caller does so now.
+    pub fn claim_refresh(&self) -> bool {
+        !self.refreshed.swap(true, Ordering::Relaxed)
     }
 
     /// The header block as it is stored.

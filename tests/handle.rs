@@ -120,6 +120,15 @@ async fn a_fetch_under_way_does_not_replace_what_was_placed_after_it_began() {
     let answer = fetch.await.unwrap().unwrap();
     assert_eq!(http_body_util::BodyExt::collect(answer.into_body()).await.unwrap().to_bytes(), "old");
     assert_eq!(body(&cache, "/posts/1").await.unwrap(), "placed");
+    assert_eq!(cache.in_flight(), 0, "and nothing is left behind");
+}
+
+#[tokio::test]
+async fn what_was_placed_is_cleared_with_its_group() {
+    let Scene { cache, .. } = scene();
+    cache.put(&get("/posts/1"), page("placed", &[("cache-groups", "\"home\"")])).await.unwrap();
+    let home = larder::invalidation::Selector::Tag(larder::invalidation::Tag::group(None, "home"));
+    assert_eq!(cache.invalidate(&home).await.unwrap().deleted, 1);
 }
 
 #[tokio::test]

@@ -11,49 +11,46 @@ use larder::key::Key;
 use larder::policy::{self, Admission, Lookup, Options, OriginHeaders, RangeAnswer, Reuse, SetCookie, Storable, Times};
 
 pub(crate) const DIRECTIVES: &[&str] = &[
-    "cache-control: ",
-    "cdn-cache-control: ",
-    "age: ",
-    "date: ",
-    "expires: ",
-    "etag: ",
-    "last-modified: ",
-    "vary: ",
-    "set-cookie: ",
-    "pragma: ",
-    "\n",
-    ", ",
-    ",",
-    "=",
-    "\"",
-    "\\",
-    ";",
-    "max-age",
-    "s-maxage",
-    "no-store",
-    "no-cache",
-    "private",
-    "public",
-    "must-revalidate",
-    "proxy-revalidate",
-    "must-understand",
-    "stale-while-revalidate",
-    "stale-if-error",
-    "immutable",
-    "0",
-    "1",
-    "60",
-    "99999999999999999999",
-    "-1",
+    "\ncache-control: ",
+    "\ncache-control: ",
+    "\ncache-control: ",
+    "\ncdn-cache-control: ",
+    "\nage: ",
+    "\ndate: ",
+    "\nexpires: ",
+    "\netag: \"1\"\n",
+    "\nlast-modified: ",
+    "\nvary: ",
+    "\nset-cookie: a=1\n",
+    "no-store, ",
+    "private, ",
+    "no-cache, ",
+    "public, ",
+    "must-revalidate, ",
+    "proxy-revalidate, ",
+    "must-understand, ",
+    "immutable, ",
+    "max-age=",
+    "s-maxage=",
+    "stale-while-revalidate=",
+    "stale-if-error=",
+    "0, ",
+    "1, ",
+    "60, ",
+    "99999999999999999999, ",
+    "-1, ",
     "?0",
     "?1",
+    "private=\"x-user\", ",
+    "no-cache=\"set-cookie\", ",
+    "\"",
+    "\\",
+    "=",
+    ";",
     "*",
     "accept",
-    "\"x-user\"",
-    "\"1\"",
-    "W/\"1\"",
-    "Sun, 06 Nov 1994 08:49:37 GMT",
-    "Thu, 01 Jan 1970 00:16:41 GMT",
+    "Sun, 06 Nov 1994 08:49:37 GMT\n",
+    "Thu, 01 Jan 1970 00:16:41 GMT\n",
 ];
 pub(crate) const DATES: &[&str] = &[
     "Sun, 06 Nov 1994 08:49:37 GMT",
@@ -79,8 +76,27 @@ pub(crate) const DATES: &[&str] = &[
     "+0000",
     "-",
 ];
-pub(crate) const RANGES: &[&str] =
-    &["bytes=", "-", "0", "1", "9", "10", "18446744073709551615", "18446744073709551616", ",", " ", "lines="];
+pub(crate) const RANGES: &[&str] = &[
+    "0\n",
+    "1\n",
+    "10\n",
+    "10\nbytes=",
+    "10\nbytes=0-",
+    "10\nbytes=-",
+    "1\nbytes=0-",
+    "18446744073709551615\nbytes=",
+    "bytes=",
+    "-",
+    "0",
+    "1",
+    "9",
+    "10",
+    "18446744073709551615",
+    "18446744073709551616",
+    ",",
+    " ",
+    "lines=",
+];
 pub(crate) const ACCEPT: &[&str] = &[
     "gzip", "x-gzip", "br", "zstd", "identity", "*", ";q=", ";Q=0.", "0", "1", "0.5", "1.000", "0.0000", ", ", ",",
     "\n", "en", "de-CH", " ",
@@ -194,11 +210,11 @@ pub(crate) fn dates(bytes: &[u8]) {
     assert_eq!(seconds_of(written.as_bytes()), Some(number), "{written}");
 }
 
-/// A `Range` over a body of any length: within the body, and where its grammar is plain, the part that it names.
+/// A length and a `Range`, each on a line: within the body, and where its grammar is plain, the part that it names.
 pub(crate) fn ranges(bytes: &[u8]) {
-    let Some((length, value)) = bytes.split_first_chunk::<8>() else { return };
-    // Short bodies are as likely as long ones.
-    let length = u64::from_le_bytes(*length) >> (length[0] % 64);
+    let Some(at) = bytes.iter().position(|byte| *byte == b'\n') else { return };
+    let (length, value) = (&bytes[..at], &bytes[at + 1..]);
+    let Some(length) = std::str::from_utf8(length).ok().and_then(|digits| digits.parse::<u64>().ok()) else { return };
     let Ok(field) = HeaderValue::from_bytes(value) else { return };
     let mut request = HeaderMap::new();
     request.insert("range", field);
@@ -217,7 +233,8 @@ fn plain_range(value: &[u8], length: u64) -> Option<RangeAnswer> {
     let number = |text: &str| match text {
         "" => Some(None),
         digits if digits.len() < 30 && digits.bytes().all(|b| b.is_ascii_digit()) => {
-            digits.parse::<u128>().ok().map(Some)
+            // No body reaches as far as the last of these: past it all positions are one.
+            digits.parse::<u128>().ok().map(|number| Some(number.min(u64::MAX.into())))
         }
         _ => None,
     };

@@ -1,11 +1,18 @@
 //! Bytes that other programs and people write: entries in a shared store, configuration, admin requests.
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use http::{Request, Uri};
+use http::header::{ACCEPT, HeaderMap, HeaderValue};
+use http::{Request, StatusCode, Uri};
 use http_body_util::Full;
 use larder::admin;
 use larder::cache::Cache;
+use larder::clock::Timestamp;
 use larder::config::{Config, Env, Source};
+use larder::entry::{Entry, Meta, Terms};
+use larder::invalidation::{Category, Tag};
+use larder::key::Key;
 use larder::route::Table;
 use larder::store::MemoryStore;
 use larder::store::wire;
@@ -21,8 +28,12 @@ pub(crate) const ENVELOPE: &[&str] = &[
     "\u{8}\0\0\0",
     "\0",
     "\u{c8}",
+    "\u{1f}",
+    "\n",
     "GET:/a",
+    "GET://h/a?b#c",
     "accept",
+    "é",
     "\r\n",
     "x: y",
 ];
@@ -121,6 +132,9 @@ pub(crate) const ADMIN: &[&str] = &[
 /// Bytes found in a shared store: an entry or an error. What is an entry survives being written again.
 pub(crate) fn envelope(bytes: &[u8]) {
     survives(Bytes::copy_from_slice(bytes));
+    let entry = entry_of(bytes);
+    let read = wire::decode(wire::encode(&entry)).unwrap();
+    assert_eq!((read.meta(), read.headers(), read.body()), (entry.meta(), entry.headers(), entry.body()));
     // Behind the magic, the version and a checksum that fits, everything else is reached too.
     let mut sealed = [b"LRDE\x01", bytes].concat();
     if sealed.len() >= 16
@@ -130,6 +144,41 @@ pub(crate) fn envelope(bytes: &[u8]) {
         sealed[8..16].copy_from_slice(&checksum);
         survives(sealed.into());
     }
+}
+
+/// An entry that is made of these bytes.
+fn entry_of(bytes: &[u8]) -> Entry {
+    let flag = |bit: u8| bytes.first().is_some_and(|byte| byte >> bit & 1 == 1);
+    let texts: Vec<String> =
+        bytes.split(|byte| *byte == b'\n').map(|text| String::from_utf8_lossy(text).into()).collect();
+    let millis = |at: usize| u64::from(bytes.get(at).copied().unwrap_or_default()) << (at * 3);
+    let mut headers = HeaderMap::new();
+    for value in bytes.split(|byte| *byte == b'\n').filter_map(|value| HeaderValue::from_bytes(value).ok()) {
+        headers.append("x-any", value);
+    }
+    let key = texts.iter().find_map(|text| Key::parse(text).ok());
+    let meta = Meta {
+        key: key.unwrap_or_else(|| Key::new(None, "/a", None, None)),
+        status: StatusCode::OK,
+        requested_at: Timestamp::from_millis(millis(1)),
+        received_at: Timestamp::from_millis(millis(2)),
+        initial_age: Duration::from_millis(millis(3)),
+        lifetime: Duration::from_millis(millis(4)),
+        stale_while_revalidate: Duration::from_millis(millis(5)),
+        stale_if_error: Duration::from_millis(millis(6)),
+        terms: Terms {
+            always_validate: flag(0),
+            never_stale: flag(1),
+            shared_with_authorization: flag(2),
+            heuristic: flag(3),
+            has_validator: flag(4),
+            immutable: flag(6),
+        },
+        selecting: texts.iter().map(|text| (ACCEPT, flag(5).then(|| text.clone()))).collect(),
+        category: texts.get(1).map(|text| Category::new(text.as_str())),
+        tags: texts.iter().skip(2).map(|text| Tag::new(text.as_str())).collect(),
+    };
+    Entry::new(meta, &headers, Bytes::copy_from_slice(bytes))
 }
 
 fn survives(bytes: Bytes) {

@@ -252,7 +252,10 @@ pub(super) type SharedGate = Arc<dyn Gate>;
 mod tests {
     use super::*;
 
-    fn read(query: &str) -> Result<(String, String, Vec<(String, String)>), AskedError> {
+    /// Method, target, and fields.
+    type Said = (String, String, Vec<(String, String)>);
+
+    fn read(query: &str) -> Result<Said, AskedError> {
         let Asked { request } = Asked::read(query)?;
         let text = |value: &HeaderValue| value.to_str().unwrap().to_owned();
         let headers = request.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect();

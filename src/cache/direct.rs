@@ -2,7 +2,6 @@
 //!
 //! Nothing is decided here that is not decided for requests: the same rule, key, plan, judgement and fences.
 
-use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,17 +9,16 @@ use bytes::Bytes;
 use http::{Method, Response, request};
 
 use super::ask::{self, Ask, Wanted};
-use super::flight::{Base, Boarding, Flight};
 use super::handle::{Cache, Core};
 use super::keyed::ForwardedProto;
 use super::lease;
+use super::unshared::Unshared;
 use crate::entry::Entry;
 use crate::invalidation::Selector;
-use crate::key::Key;
 use crate::outcome::Reason;
 use crate::policy::{self, Admission, Lookup, Reuse, Times};
 use crate::route::Table;
-use crate::store::{Claim, Found, Labels, Put, StoreError, Stored};
+use crate::store::{Claim, Found, Put, StoreError, Stored};
 
 /// Why a response was not placed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,19 +30,6 @@ pub enum PutError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-/// A response that is being placed, found by invalidations like a fetch.
-struct Placing(Base);
-
-impl Flight for Placing {
-    fn base(&self) -> &Base {
-        &self.0
-    }
-
-    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
-        self
-    }
 }
 
 impl Cache {
@@ -99,7 +84,10 @@ impl Cache {
         let options = wanted.rule.policy();
         let times = Times { requested_at: now, received_at: now };
         let storable = match policy::admit(&parts, &lookup, &head, times, options) {
-            Admission::Store(storable) => storable,
+            Admission::Store(mut storable) => {
+                storable.spread(options.ttl_jitter, &wanted.key);
+                storable
+            }
             Admission::Skip(reason) => return Err(PutError::Refused(reason)),
         };
         if body.len() as u64 > options.max_body {
@@ -111,9 +99,11 @@ impl Cache {
         let labels = lease::with_groups(labels, &wanted.key, &storable);
         // Cut off first: whoever fetches this key has asked before now.
         drop(self.core.flights.cut(Selector::Key(wanted.key.clone())));
-        let placing = self.place(&wanted.key, &labels)?;
+        // Found by invalidations like a fetch.
+        let placing = Unshared::board(&self.core, &wanted.key, &labels);
+        let placing = placing.ok_or(PutError::Refused(Reason::Saturated))?;
         self.core.store.remove(&wanted.key).wait().await?;
-        let asked = lease::ask(&self.core, &wanted.key, &labels, &placing.0.fence, Claim::Firm).await?;
+        let asked = lease::ask(&self.core, &wanted.key, &labels, placing.fence(), Claim::Firm).await?;
         let variant = storable.variant();
         let entry = Arc::new(storable.into_entry(wanted.key, labels.category, labels.tags, body));
         let Some(lease) = asked.at_once().and_then(|mut lease| lease.take()) else {
@@ -124,15 +114,6 @@ impl Cache {
             Stored::Yes => Ok(()),
             Stored::LeaseLost => Err(PutError::Refused(Reason::Invalidated)),
             Stored::TooLarge => Err(PutError::Refused(Reason::TooLarge)),
-        }
-    }
-
-    fn place(&self, key: &Key, labels: &Labels) -> Result<Arc<Placing>, PutError> {
-        let landed = self.core.flights.landed(key);
-        let launch = |id, _| Placing(Base::new(id, key.clone(), labels.clone(), false));
-        match self.core.flights.board(key, false, &[], landed, launch) {
-            Boarding::Lead(placing) | Boarding::Join(placing) => Ok(placing),
-            Boarding::Full => Err(PutError::Refused(Reason::Saturated)),
         }
     }
 

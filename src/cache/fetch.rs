@@ -40,6 +40,8 @@ pub(super) struct Errand<S, B> {
     pub(super) parts: Arc<request::Parts>,
     /// What is stored and must be validated.
     pub(super) stale: Option<Arc<Entry>>,
+    /// It is fresh still, and refreshed before its end.
+    pub(super) ahead: bool,
     /// The store is worth asking again: it is in memory, or another fetch has landed since it was asked.
     pub(super) again: bool,
     /// Whether anybody else may share the answer.
@@ -105,7 +107,7 @@ where
     /// and must then neither be freshened nor served in place of an error. And between the lookup and the flight another
     /// fetch may have landed: concurrent misses make one request.
     pub(super) async fn look(&mut self) -> Option<Arc<Entry>> {
-        self.stale = None;
+        let known = self.stale.take();
         let entry = match self.core.store.get(&self.key).wait().await.ok()? {
             Found::Entry(entry) => entry,
             Found::Varied(names) => {
@@ -117,7 +119,9 @@ where
             }
             Found::Absent => return None,
         };
+        let same = known.is_some_and(|known| known.meta().received_at == entry.meta().received_at);
         match policy::reuse(&self.lookup, entry.meta(), self.core.clock.now()) {
+            Reuse::Serve if self.ahead && same => self.stale = Some(entry),
             Reuse::Serve => return Some(entry),
             Reuse::ServeStale(_) | Reuse::Validate(_) => {
                 self.core.flights.learn(&self.late, &entry.meta().tags);

@@ -19,6 +19,7 @@ use super::handle::Core;
 use super::join::Joined;
 use super::landings;
 use super::lease;
+use super::refresh::wants_refresh;
 use super::respond::{self, Reply as Answer, Signs};
 use super::service::{Looked, own};
 use super::way::{Circumstances, Way, way};
@@ -44,20 +45,22 @@ pub(super) struct Flow<S, B> {
 }
 
 /// What the store had for a request.
-enum Stock {
+pub(super) enum Stock {
     Entry(Arc<Entry>),
     Nothing(Forward),
     Failure(Reason),
 }
 
 /// Why a request is about to be fetched.
-struct Cause {
-    outcome: Outcome,
-    stale: Option<Arc<Entry>>,
+pub(super) struct Cause {
+    pub(super) outcome: Outcome,
+    pub(super) stale: Option<Arc<Entry>>,
     /// The store is in memory: it is worth asking again once this request leads.
-    near: bool,
+    pub(super) near: bool,
+    /// What is called stale is fresh still, and refreshed before its end.
+    pub(super) ahead: bool,
     /// The flights that had landed when the store was asked.
-    landed: landings::Landed,
+    pub(super) landed: landings::Landed,
 }
 
 impl<S, B, RB> Flow<S, B>
@@ -74,11 +77,16 @@ where
         let landed = self.core.flights.landed(&self.key);
         let (outcome, stale) = match self.stock(looked).await {
             Stock::Entry(entry) => match policy::reuse(&self.lookup, entry.meta(), self.core.clock.now()) {
-                Reuse::Serve => return Ok(self.serve(&entry, None)),
+                Reuse::Serve => {
+                    if wants_refresh(&self.core, &self.rule, &self.lookup, &entry, self.core.clock.now()) {
+                        self.refresh(&entry, true);
+                    }
+                    return Ok(self.serve(&entry, None));
+                }
                 Reuse::ServeStale(reason) => {
                     // A client that takes what is stale of its own accord causes no request.
                     if reason == Reason::StaleWhileRevalidate {
-                        self.refresh(&entry);
+                        self.refresh(&entry, false);
                     }
                     return Ok(self.serve(&entry, Some(reason)));
                 }
@@ -95,11 +103,11 @@ where
             }
             Stock::Failure(reason) => (because(Forward::UriMiss, reason), None),
         };
-        self.fetch(body, Cause { outcome, stale, near, landed }).await
+        self.fetch(body, Cause { outcome, stale, near, ahead: false, landed }).await
     }
 
     /// What the store has: the record, or the variant that this request selects.
-    async fn stock(&self, looked: Looked) -> Stock {
+    pub(super) async fn stock(&self, looked: Looked) -> Stock {
         let found = match looked.found.wait().await {
             Ok(Found::Varied(names)) => {
                 let variant = policy::variant_id(&names, &self.parts.headers);
@@ -120,15 +128,19 @@ where
 
     /// Fetches the answer, with others where it may be shared.
     async fn fetch(self, body: B, cause: Cause) -> Result<Response<Body<RB, S::Error>>, S::Error> {
-        let mut shared = match self.way(cause.stale.is_some()) {
-            Way::Nowhere => {
+        let mut shared = match (self.way(cause.stale.is_some()), cause.stale.clone()) {
+            (Way::Confirm, Some(stored)) => {
+                let outcome = Outcome { detail: cause.outcome.detail.or(Some(Reason::Head)), ..cause.outcome };
+                return self.confirm(body, outcome, stored).await;
+            }
+            (Way::Nowhere, _) => {
                 return Ok(self.refuse(StatusCode::GATEWAY_TIMEOUT, "not stored", Reason::OnlyIfCached));
             }
-            Way::Alone(reason) => {
+            (Way::Alone(reason), _) => {
                 let outcome = Outcome { detail: cause.outcome.detail.or(reason), ..cause.outcome };
                 return self.alone(body, outcome).await;
             }
-            way => way == Way::Shared,
+            (way, _) => way == Way::Shared,
         };
         let mut outcome = cause.outcome;
         let (mut tried, mut body) = (Vec::new(), Some(body));
@@ -162,7 +174,13 @@ where
     }
 
     /// Joins a flight, or begins one that takes `body`.
-    fn board(&self, shared: bool, cause: &Cause, tried: &[u64], body: &mut Option<B>) -> Boarding<Fill<RB, S::Error>> {
+    pub(super) fn board(
+        &self,
+        shared: bool,
+        cause: &Cause,
+        tried: &[u64],
+        body: &mut Option<B>,
+    ) -> Boarding<Fill<RB, S::Error>> {
         self.core.flights.board(&self.key, shared, tried, cause.landed, |id, landed| {
             let Labels { category, tags } = lease::labels(&self.rule, self.parts.uri.path());
             let labels = Labels { category, tags: found_by(tags.clone(), cause.stale.as_deref()) };
@@ -179,6 +197,7 @@ where
                 lookup: Lookup { head: false, ..self.lookup.clone() },
                 parts: self.parts_of_a_get(),
                 stale: cause.stale.clone(),
+                ahead: cause.ahead,
                 again: cause.near || landed,
                 shared,
                 // Who has just learned that a fetch answers another variant does not wait for it to end.
@@ -246,7 +265,7 @@ where
     }
 
     /// Sends the request to the inner service, for itself alone and with nothing stored.
-    async fn alone(self, body: B, outcome: Outcome) -> Result<Response<Body<RB, S::Error>>, S::Error> {
+    pub(super) async fn alone(self, body: B, outcome: Outcome) -> Result<Response<Body<RB, S::Error>>, S::Error> {
         self.count(&outcome);
         let parts = Arc::unwrap_or_clone(self.parts);
         let response = self.inner.oneshot(Request::from_parts(parts, body)).await?;
@@ -288,7 +307,7 @@ where
     }
 
     /// A stored response, fresh or, for a reason, stale.
-    fn serve(&self, entry: &Entry, stale: Option<Reason>) -> Response<Body<RB, S::Error>> {
+    pub(super) fn serve(&self, entry: &Entry, stale: Option<Reason>) -> Response<Body<RB, S::Error>> {
         let ttl = entry.meta().ttl_secs(self.core.clock.now());
         self.served(entry, stale.map_or(Outcome::hit(ttl), |reason| Outcome::stale(ttl, reason)))
     }
@@ -307,16 +326,6 @@ where
         answer.with_entry(entry, &outcome)
     }
 
-    /// Refreshes a stored response behind the back of whoever is served it stale. One at a time per key.
-    fn refresh(&self, stale: &Arc<Entry>) {
-        let outcome = because(Forward::Stale, Reason::StaleWhileRevalidate);
-        let landed = self.core.flights.landed(&self.key);
-        let cause = Cause { outcome, stale: Some(stale.clone()), near: false, landed };
-        if let Boarding::Lead(fill) = self.board(true, &cause, &[], &mut None) {
-            background::drain(&self.core, Reader::new(fill, true));
-        }
-    }
-
     /// An answer of larder's own.
     fn refuse(&self, status: StatusCode, error: &str, reason: Reason) -> Response<Body<RB, S::Error>> {
         self.core.stats.reason(reason);
@@ -326,7 +335,7 @@ where
         answer
     }
 
-    fn count(&self, outcome: &Outcome) {
+    pub(super) fn count(&self, outcome: &Outcome) {
         match (outcome.forward, outcome.detail) {
             (Some(Forward::Bypass), Some(reason)) => self.core.stats.bypass(reason),
             _ => {
@@ -338,14 +347,14 @@ where
 }
 
 /// The tags by which a fetch is found: those of its route, and those of the response that it may freshen.
-fn found_by(mut tags: Vec<Tag>, stale: Option<&Entry>) -> Vec<Tag> {
+pub(super) fn found_by(mut tags: Vec<Tag>, stale: Option<&Entry>) -> Vec<Tag> {
     let of_stale = stale.map_or(&[][..], |stale| &stale.meta().tags);
     let more: Vec<Tag> = of_stale.iter().filter(|tag| !tags.contains(tag)).cloned().collect();
     tags.extend(more);
     tags
 }
 
-fn because(forward: Forward, reason: Reason) -> Outcome {
+pub(super) fn because(forward: Forward, reason: Reason) -> Outcome {
     // `fwd=stale` says already that the response was stale.
     let detail = Some(reason).filter(|reason| *reason != Reason::Stale);
     Outcome { detail, ..Outcome::forwarded(forward) }

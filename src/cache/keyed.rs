@@ -23,10 +23,10 @@ pub enum ForwardedProto {
 impl ForwardedProto {
     fn is_keyed(self, headers: &HeaderMap) -> bool {
         let mut lines = headers.get_all(&X_FORWARDED_PROTO).iter();
-        match self {
-            Self::Shown => lines.next().is_some(),
-            Self::Believed => lines.any(|line| line != "http"),
-            Self::Replaced => false,
+        match (self, lines.next(), lines.next()) {
+            (Self::Replaced, _, _) | (_, None, _) => false,
+            (Self::Shown, Some(_), _) => true,
+            (Self::Believed, Some(first), second) => first != "http" || second.is_some(),
         }
     }
 }
@@ -115,6 +115,7 @@ mod tests {
             (Believed, &["http"], false),
             (Believed, &["https"], true),
             (Believed, &["http", "https"], true),
+            (Believed, &["http", "http"], true),
             (Replaced, &["https"], false),
         ] {
             let mut headers = HeaderMap::new();

@@ -29,15 +29,18 @@ mod fill;
 mod flight;
 mod flow;
 mod handle;
+mod head;
 mod join;
 mod keyed;
 mod landings;
 mod late_tags;
 mod lease;
+mod refresh;
 mod respond;
 mod service;
 mod turn;
 mod uncacheable;
+mod unshared;
 mod warm;
 mod way;
 

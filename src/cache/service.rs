@@ -25,7 +25,9 @@ use super::clear;
 use super::flow::Flow;
 use super::handle::Core;
 use super::keyed::ForwardedProto;
+use super::refresh::wants_refresh;
 use super::respond::{self, Reply as Answer, Signs};
+use crate::clock::Timestamp;
 use crate::entry::Entry;
 use crate::outcome::{Fault, Forward, Outcome, Reason};
 use crate::policy::{self, Lookup, Reuse};
@@ -102,13 +104,16 @@ where
             Ask::Lookup(wanted, lookup) => {
                 let found = self.look(&mut parts, &table, &wanted);
                 match self.hit(&parts, signs, &wanted, &lookup, &found) {
-                    Some(answer) => State::Ready(Some(answer)),
+                    Some((answer, now)) => {
+                        if let Some(entry) = found.entry()
+                            && wants_refresh(&self.core, wanted.rule, &lookup, entry, now)
+                        {
+                            self.flow(parts, &table, wanted, lookup, signs).refresh(entry, true);
+                        }
+                        State::Ready(Some(answer))
+                    }
                     None => {
-                        ask::show_only_keyed(&mut parts, &table, wanted.rule, &wanted.key);
-                        let Wanted { rule, key } = wanted;
-                        let (core, inner, rule) = (self.core.clone(), self.inner.clone(), rule.clone());
-                        let parts = Arc::new(parts);
-                        let flow = Flow { core, inner, rule, key, lookup, parts, signs, body: PhantomData };
+                        let flow = self.flow(parts, &table, wanted, lookup, signs);
                         State::Later(Box::pin(flow.answer(body, found)))
                     }
                 }
@@ -142,6 +147,23 @@ where
 }
 
 impl<S> CacheService<S> {
+    /// The slow way for a request, which shows the upstream only what is keyed.
+    fn flow<B>(
+        &self,
+        mut parts: request::Parts,
+        table: &Table,
+        wanted: Wanted<'_>,
+        lookup: Lookup,
+        signs: Signs,
+    ) -> Flow<S, B>
+    where
+        S: Clone,
+    {
+        ask::show_only_keyed(&mut parts, table, wanted.rule, &wanted.key);
+        let (core, inner, rule) = (self.core.clone(), self.inner.clone(), wanted.rule.clone());
+        Flow { core, inner, rule, key: wanted.key, lookup, parts: Arc::new(parts), signs, body: PhantomData }
+    }
+
     /// Reads the record, and its variant where the key has several and memory holds them.
     fn look(&self, parts: &mut request::Parts, table: &Table, wanted: &Wanted<'_>) -> Looked {
         let record = self.core.store.get(&wanted.key);
@@ -155,7 +177,7 @@ impl<S> CacheService<S> {
         }
     }
 
-    /// The answer of a fresh stored response that is in memory.
+    /// The answer of a fresh stored response that is in memory, and the instant of it.
     fn hit<RB: ResponseBody, E: Send + 'static>(
         &self,
         parts: &request::Parts,
@@ -163,7 +185,7 @@ impl<S> CacheService<S> {
         wanted: &Wanted<'_>,
         lookup: &Lookup,
         looked: &Looked,
-    ) -> Option<Response<Body<RB, E>>> {
+    ) -> Option<(Response<Body<RB, E>>, Timestamp)> {
         let entry = looked.entry()?;
         let now = self.core.clock.now();
         if policy::reuse(lookup, entry.meta(), now) != Reuse::Serve {
@@ -173,7 +195,7 @@ impl<S> CacheService<S> {
         self.core.stats.lookup(&wanted.key, wanted.rule.category_name(), &outcome, now);
         let head = parts.method == Method::HEAD;
         let answer = Answer { request: &parts.headers, head, plain: lookup.plain, signs, key: &wanted.key, now };
-        Some(answer.with_entry(entry, &outcome))
+        Some((answer.with_entry(entry, &outcome), now))
     }
 
     /// Sends a request on for itself alone.

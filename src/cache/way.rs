@@ -13,6 +13,8 @@ pub(super) enum Way {
     Nowhere,
     /// As it is, for itself alone, and nothing is stored; with the reason, where the lookup has not given one.
     Alone(Option<Reason>),
+    /// As it is, a HEAD: its answer tells what the stored GET is still worth (RFC 9111 §4.3.5).
+    Confirm,
     /// By a fetch that others may share, or by one that it shares with others.
     Shared,
     /// By a fetch of its own, whose answer is stored where it may be.
@@ -35,7 +37,7 @@ pub(super) fn way(lookup: &Lookup, headers: &HeaderMap, around: Circumstances) -
         return Way::Nowhere;
     }
     if lookup.head {
-        return Way::Alone(Some(Reason::Head));
+        return if around.stale { Way::Confirm } else { Way::Alone(Some(Reason::Head)) };
     }
     if headers.contains_key(RANGE) && !around.stale {
         return Way::Alone(Some(Reason::Range));
@@ -68,7 +70,8 @@ mod tests {
             (&plain, None, around(false, true), Way::Apart),
             (&plain, None, Circumstances { coalesce: Coalesce::Off, ..around(false, false) }, Way::Apart),
             (&authorized, None, around(false, false), Way::Apart),
-            (&head, None, around(true, false), Way::Alone(Some(Reason::Head))),
+            (&head, None, around(true, false), Way::Confirm),
+            (&head, None, around(false, false), Way::Alone(Some(Reason::Head))),
             (&plain, Some(RANGE), around(false, false), Way::Alone(Some(Reason::Range))),
             (&plain, Some(RANGE), around(true, false), Way::Shared),
             (&plain, Some(IF_NONE_MATCH), around(false, false), Way::Shared),

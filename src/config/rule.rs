@@ -103,6 +103,8 @@ impl Surroundings<'_> {
         Options {
             ttl,
             max_ttl: max_ttl.map_or(base.max_ttl, |at| at.value),
+            ttl_jitter: first([&draft.ttl_jitter, &shared.ttl_jitter], base.ttl_jitter),
+            refresh_ahead: first([&draft.refresh_ahead, &shared.refresh_ahead], base.refresh_ahead),
             store_status: first([&draft.store_status, &shared.store_status], base.store_status),
             origin_headers: origin.map_or(base.origin_headers, |at| at.value),
             client_cache_control: first(

@@ -11,7 +11,7 @@ use super::rule_values as values;
 use super::scalar;
 use super::source::At;
 use super::yaml::{Kind, Node};
-use crate::policy::{ClientCacheControl, OriginHeaders, SetCookie, StoreStatus};
+use crate::policy::{ClientCacheControl, OriginHeaders, Portion, SetCookie, StoreStatus};
 use crate::route::{BypassGate, Caching, Coalesce, Pattern};
 
 /// A route as it was read: what it does not say is `None`.
@@ -21,6 +21,8 @@ pub(super) struct RuleDraft {
     pub(super) ttl: Option<At<Lifetime>>,
     pub(super) cache: Option<At<Caching>>,
     pub(super) max_ttl: Option<At<Duration>>,
+    pub(super) ttl_jitter: Option<Portion>,
+    pub(super) refresh_ahead: Option<Portion>,
     pub(super) store_status: Option<StoreStatus>,
     pub(super) origin_headers: Option<At<OriginHeaders>>,
     pub(super) client_cache_control: Option<ClientCacheControl>,
@@ -64,6 +66,10 @@ pub(super) enum TargetDraft {
 pub(super) const SHARED: &[Field<RuleDraft>] = &[
     Field::new("ttl", "ttl: 90s", |rule, r, node| rule.ttl = r.placed(node, values::lifetime)),
     Field::new("max_ttl", "max_ttl: 24h", |rule, r, node| rule.max_ttl = r.placed(node, scalar::duration)),
+    Field::new("ttl_jitter", "ttl_jitter: 10%", |rule, r, node| rule.ttl_jitter = r.scalar(node, values::portion)),
+    Field::new("refresh_ahead", "refresh_ahead: 10%", |rule, r, node| {
+        rule.refresh_ahead = r.scalar(node, values::portion);
+    }),
     Field::new("store_status", "store_status: [200, 404]", |rule, r, node| {
         rule.store_status = values::store_status(r, node);
     }),

@@ -12,7 +12,7 @@ use super::scalar::{self, Fault};
 use super::source::At;
 use super::spelling;
 use super::yaml::{Kind, Node};
-use crate::policy::StoreStatus;
+use crate::policy::{Portion, StoreStatus};
 use crate::route::{Caching, Pattern, RouteError};
 
 /// The routes become a tree as deep as the longest path.
@@ -142,6 +142,18 @@ pub(super) fn header(text: &str) -> Result<HeaderName, Fault> {
     })
 }
 
+/// A percentage, or a duration.
+pub(super) fn portion(text: &str) -> Result<Portion, Fault> {
+    /// More would refresh, or spread, nearly everything all the time.
+    const MOST: u64 = 90;
+    match text.strip_suffix('%') {
+        Some(percent) => scalar::whole_number(percent, 0, MOST)
+            .map(|percent| Portion::Percent(u8::try_from(percent).unwrap_or(0)))
+            .map_err(|_| Fault::new("is not a percentage from 0% to 90%", "write a whole number, as in 10%")),
+        None => scalar::duration(text).map(Portion::Time),
+    }
+}
+
 /// A field that speaks to this cache alone (RFC 9213). Not one that means something else.
 pub(super) fn targeted_field(text: &str) -> Result<HeaderName, Fault> {
     let name = header(text)?;
@@ -234,6 +246,16 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(method(bad).unwrap_err().meant.as_deref(), meant, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_portion_is_a_percentage_or_a_duration() {
+        assert_eq!(portion("0%"), Ok(Portion::NONE));
+        assert_eq!(portion("15%"), Ok(Portion::Percent(15)));
+        assert_eq!(portion("5s"), Ok(Portion::Time(Duration::from_secs(5))));
+        for bad in ["91%", "-1%", "1.5%", "%", "10", "ten"] {
+            assert!(portion(bad).is_err(), "{bad}");
         }
     }
 

@@ -315,6 +315,21 @@ mod tests {
         }
     }
 
+    /// What the reference reading of RFC 9651 makes of a text.
+    fn oracle(text: &str) -> Option<Vec<(String, Item)>> {
+        let members = sfv::Parser::new(text).parse::<sfv::Dictionary>().ok()?;
+        let item = |entry: &sfv::ListEntry| match entry {
+            sfv::ListEntry::Item(item) => match &item.bare_item {
+                sfv::BareItem::Integer(number) => Item::Integer((*number).into()),
+                sfv::BareItem::Boolean(set) => Item::Boolean(*set),
+                sfv::BareItem::String(text) => Item::String(text.as_str().to_owned()),
+                _ => Item::Other,
+            },
+            sfv::ListEntry::InnerList(_) => Item::Other,
+        };
+        Some(members.iter().map(|(key, entry)| (key.as_str().to_owned(), item(entry))).collect())
+    }
+
     proptest! {
         #[test]
         fn no_text_upsets_it(text in any::<String>()) {
@@ -324,6 +339,16 @@ mod tests {
         #[test]
         fn no_likely_text_upsets_it(text in r#"([a-z0-9-]{0,4}|[=",;()?:@% \\.-])*"#) {
             let _ = parse(&text);
+        }
+
+        #[test]
+        fn it_reads_what_the_reference_reads(
+            text in r#"([a-c*][a-z0-9_.*-]{0,2}(=(-?[0-9]{1,4}(\.[0-9]{0,4})?|\?[012]|"[ -~]{0,4}"|[a-z*][a-z/:]{0,2}|@[0-9]{1,3}|\(([0-9] ?|"x" ?){0,2}\)|))?(;[a-z]{1,2}(=[0-9a-z?]{1,2})?)?[ \t]{0,1}(,[ \t]{0,1}|)){0,4}"#
+        ) {
+            let read = parse(&text).ok().map(|members| {
+                members.into_iter().map(|(key, item)| (key.to_owned(), item)).collect::<Vec<_>>()
+            });
+            prop_assert_eq!(read, oracle(&text), "{}", text);
         }
     }
 }

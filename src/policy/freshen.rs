@@ -29,10 +29,20 @@ pub enum After {
     Refetch,
 }
 
+/// What becomes of a stored GET when a HEAD that was sent on is answered.
+#[derive(Clone, Debug)]
+pub enum AfterHead {
+    /// It is as good as new, under this head.
+    Freshen(Box<Storable>),
+    /// It no longer stands, and must not answer anybody as it is.
+    Outdate,
+    /// It is served stale in place of the answer.
+    ServeStale(Reason),
+    /// The answer says nothing about it.
+    Nothing,
+}
+
 /// Decides what the answer to a validation of `stored` means. `request` is the one that was sent upstream.
-///
-/// A HEAD that was forwarded is a validation of a kind: when it shows that the stored GET still stands, it freshens it
-/// (RFC 9111 §4.3.5).
 pub fn after(
     request: &request::Parts,
     lookup: &Lookup,
@@ -46,17 +56,38 @@ pub fn after(
             freshen(request, lookup, stored, response, times, options).map_or(After::Refetch, After::Freshen)
         }
         StatusCode::NOT_MODIFIED => After::Refetch,
-        StatusCode::INTERNAL_SERVER_ERROR
-        | StatusCode::BAD_GATEWAY
-        | StatusCode::SERVICE_UNAVAILABLE
-        | StatusCode::GATEWAY_TIMEOUT => {
+        status if is_failure(status) => {
             on_failure(stored.meta(), times.received_at).map_or(After::Replace, After::ServeStale)
-        }
-        StatusCode::OK if request.method == Method::HEAD && still_stands(stored, &response.headers) => {
-            freshen(request, lookup, stored, response, times, options).map_or(After::Replace, After::Freshen)
         }
         _ => After::Replace,
     }
+}
+
+/// Decides what the answer to a HEAD means for a stored GET that could not answer it (RFC 9111 §4.3.5). What is not 200
+/// has no bearing on it.
+pub fn after_head(
+    request: &request::Parts,
+    lookup: &Lookup,
+    stored: &Entry,
+    response: &response::Parts,
+    times: Times,
+    options: &Options,
+) -> AfterHead {
+    match response.status {
+        StatusCode::OK if still_stands(stored, &response.headers) => {
+            freshen(request, lookup, stored, response, times, options).map_or(AfterHead::Outdate, AfterHead::Freshen)
+        }
+        StatusCode::OK => AfterHead::Outdate,
+        status if is_failure(status) => {
+            on_failure(stored.meta(), times.received_at).map_or(AfterHead::Nothing, AfterHead::ServeStale)
+        }
+        _ => AfterHead::Nothing,
+    }
+}
+
+/// The errors that a stale response may cover (RFC 5861 §4).
+fn is_failure(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 500 | 502 | 503 | 504)
 }
 
 /// Whether a stored response may be served because the upstream could not be reached (RFC 5861 §4).

@@ -8,9 +8,11 @@
 //! |---|---|---|
 //! | is this request looked up? | [`plan`] | [`Plan`] |
 //! | does this stored response answer it? | [`reuse`] | [`Reuse`] |
+//! | is it to be refreshed before it is stale? | [`is_due`] | a boolean |
 //! | does the client have it already, or want a part? | [`precondition`], [`range`] | [`Precondition`], [`RangeAnswer`] |
 //! | how is it validated? | [`conditions`] | a few request fields |
 //! | what does the answer to that mean? | [`after`], [`on_failure`] | [`After`] |
+//! | what does the answer to a HEAD mean for a stored GET? | [`after_head`] | [`AfterHead`] |
 //! | is this answer stored, and how? | [`admit`], [`foresee_body`], [`admit_body`] | [`Admission`] |
 //! | which variant is it? | [`selecting`], [`variant_id`] | a digest |
 //! | what else does the answer to a write name? | [`named_resources`], [`cleared_groups`] | paths, groups |
@@ -45,6 +47,7 @@ mod groups;
 mod location;
 pub mod options;
 mod plan;
+mod portion;
 mod range;
 mod reuse;
 mod status;
@@ -55,11 +58,12 @@ mod vary;
 pub use admit::{Admission, Foreseen, Lifetime, LifetimeSource, Times, admit, admit_body, foresee_body, lifetime_of};
 pub use client::ClientTerms;
 pub use fields::{is_off_limits, is_stream, read_as, strip_hop_by_hop, strip_nominated};
-pub use freshen::{After, after, on_failure};
+pub use freshen::{After, AfterHead, after, after_head, on_failure};
 pub use groups::cleared_groups;
 pub use location::{named_resources, resolved_path};
 pub use options::{ClientCacheControl, Options, OriginHeaders, SetCookie, StoreIf, StoreStatus, VaryOn};
 pub use plan::{Lookup, Plan, plan};
+pub use portion::{Portion, is_due};
 pub use range::{RangeAnswer, range};
 pub use reuse::{Reuse, reuse};
 pub use storable::Storable;

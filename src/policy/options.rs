@@ -5,6 +5,8 @@ use std::time::Duration;
 use http::StatusCode;
 use http::header::HeaderName;
 
+use super::Portion;
+
 /// The options of a route. [`Options::default`] is what `routes.yaml` means when it says nothing.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
@@ -12,6 +14,10 @@ pub struct Options {
     pub ttl: Option<Duration>,
     /// The longest freshness lifetime, whoever gave it. 24 h.
     pub max_ttl: Duration,
+    /// How much of its freshness a response may lose, so that what was stored together does not expire together. None.
+    pub ttl_jitter: Portion,
+    /// How long before its end a fresh response that is asked for is refreshed. Not at all.
+    pub refresh_ahead: Portion,
     /// Which statuses are stored. 200 alone.
     pub store_status: StoreStatus,
     /// Whether the origin's directives bind. They do.
@@ -105,6 +111,8 @@ impl Default for Options {
         Self {
             ttl: None,
             max_ttl: Duration::from_secs(24 * 3600),
+            ttl_jitter: Portion::NONE,
+            refresh_ahead: Portion::NONE,
             store_status: StoreStatus::Listed(vec![(StatusCode::OK, None)]),
             origin_headers: OriginHeaders::default(),
             client_cache_control: ClientCacheControl::default(),

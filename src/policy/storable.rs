@@ -9,7 +9,7 @@ use http::header::{AGE, CONTENT_LENGTH, DATE, HeaderMap, HeaderName, SET_COOKIE,
 
 use super::date::HttpDate;
 use super::directives::Directives;
-use super::{SetCookie, Times, fields, variant_of};
+use super::{Portion, SetCookie, Times, fields, portion, variant_of};
 use crate::clock::Timestamp;
 use crate::entry::{Entry, Meta, Terms};
 use crate::invalidation::{Category, Tag};
@@ -56,6 +56,11 @@ impl Storable {
     /// Its place among the variants of its key, where there are any: the fields that select one, and which it is.
     pub fn variant(&self) -> Option<(Arc<[HeaderName]>, VariantId)> {
         (!self.vary.is_empty()).then(|| (self.vary.as_slice().into(), variant_of(&self.selecting)))
+    }
+
+    /// Cuts the lifetime short, so that what is stored in one moment does not expire in one.
+    pub fn spread(&mut self, jitter: Portion, key: &Key) {
+        self.lifetime = portion::spread(self.lifetime, self.initial_age, jitter, key, self.received_at);
     }
 
     /// The entry, once the body is complete.

@@ -128,3 +128,38 @@ async fn never_stale_while_revalidate_where_the_origin_insists() {
         assert_eq!(lab.get(&path, &[]).await.word(), word, "{directives}");
     }
 }
+
+#[tokio::test]
+async fn windows_that_the_file_gives_end_where_the_origin_insists_rfc_9111_4_2_4() {
+    let lab = Lab::with("stale_if_error: 1h").await;
+    for (fields, failed) in [
+        (&["Cache-Control: max-age=60"][..], false),
+        (&["Cache-Control: max-age=60, stale-if-error=3"], true),
+        (&["Cache-Control: max-age=60, must-revalidate", "X-Stored: 1"], true),
+        (&["Cache-Control: max-age=60, proxy-revalidate", "X-Stored: 1"], true),
+        (&["Cache-Control: s-maxage=60", "X-Stored: 1"], true),
+        (&["Cache-Control: max-age=60, no-cache", "ETag: \"a\"", "X-Stored: 1"], true),
+        (&["Expires: {now+60}"], false),
+        (&["CDN-Cache-Control: max-age=60, must-revalidate", "Cache-Control: max-age=60"], true),
+    ] {
+        let (status, body, word, head) = while_it_fails(&lab, fields, Answer::default().close()).await;
+        let expected = if failed { (502, "MISS") } else { (200, "STALE") };
+        assert_eq!((status, word.as_str()), expected, "{fields:?}: {head}");
+        assert_eq!(body == "first", !failed, "{fields:?}");
+        assert!(!failed || !head.contains("x-stored"), "{fields:?}: {head}");
+    }
+    let lab = Lab::with("stale_while_revalidate: 1h").await;
+    for (fields, word) in [
+        (&["Cache-Control: max-age=60", "ETag: \"a\""][..], "STALE"),
+        (&["Cache-Control: max-age=60, stale-while-revalidate=3", "ETag: \"a\""], "REVALIDATED"),
+        (&["Cache-Control: max-age=60, must-revalidate", "ETag: \"a\""], "REVALIDATED"),
+        (&["Cache-Control: s-maxage=60", "ETag: \"a\""], "REVALIDATED"),
+        (&["Cache-Control: max-age=60, no-cache", "ETag: \"a\""], "REVALIDATED"),
+    ] {
+        let path = lab.path();
+        lab.says(&path, 200, fields, "first");
+        lab.get(&path, &[]).await;
+        lab.after(65);
+        assert_eq!(lab.get(&path, &[]).await.word(), word, "{fields:?}");
+    }
+}

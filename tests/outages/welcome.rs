@@ -5,7 +5,7 @@ use std::process::{Command, Output, Stdio};
 
 use crate::redis_cluster::RedisCluster;
 use crate::redis_sentinel::Sentinels;
-use crate::redis_server::{RedisServer, free_port};
+use crate::redis_server::{RedisServer, free_port, until};
 use crate::rig::Rig;
 
 /// A certificate authority, and certificates of a server and of a client, as PEM files in this folder.
@@ -38,22 +38,28 @@ impl Certificates {
 
 /// A server that speaks TLS alone on its port, and demands certificates of its clients if told so.
 fn encrypted(certificates: &Certificates, clients: &str) -> (RedisServer, u16) {
+    encrypted_with(certificates, clients, &[])
+}
+
+fn encrypted_with(certificates: &Certificates, clients: &str, more: &[&str]) -> (RedisServer, u16) {
     let port = free_port();
-    let server = RedisServer::with(&[
+    let (number, ca) = (port.to_string(), certificates.file("ca.pem"));
+    let (cert, key) = (certificates.file("redis.internal.pem"), certificates.file("redis.internal.key"));
+    let first = [
         "--bind",
         "127.0.0.1",
         "--tls-port",
-        &port.to_string(),
+        &number,
         "--tls-auth-clients",
         clients,
         "--tls-ca-cert-file",
-        &certificates.file("ca.pem"),
+        &ca,
         "--tls-cert-file",
-        &certificates.file("redis.internal.pem"),
+        &cert,
         "--tls-key-file",
-        &certificates.file("redis.internal.key"),
-    ]);
-    (server, port)
+        &key,
+    ];
+    (RedisServer::with(&[&first, more].concat()), port)
 }
 
 /// What `larder check --connect` says of this `redis:` section, and its exit code.
@@ -134,6 +140,44 @@ fn what_a_server_is_and_what_it_should_be_is_told() {
     assert!(check(&redis, &["--strict"]).1.contains("hint: Redis has no maxmemory"));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_is_not_used_until_it_is_a_master() {
+    let master = RedisServer::on_tcp();
+    let port = master.tcp_url().rsplit(':').next().unwrap().trim_end_matches("/0").to_owned();
+    let server = RedisServer::with(&["--replicaof", "127.0.0.1", &port]);
+    until("the replica is in step", || server.cli(&["INFO", "replication"]).contains("master_link_status:up"));
+    let rig = Rig::start(&format!("redis: {{ url: '{}' }}\nmemory: off\n", server.url())).await;
+    rig.logs("name the master in redis.url").await;
+    assert!(rig.load(160).await.queued > 0);
+    rig.health_with("takes no writes").await;
+    server.cli(&["REPLICAOF", "NO", "ONE"]);
+    rig.logs("Redis is used again").await;
+    rig.stores("/p/1").await;
+    rig.look_at_all().await;
+    // It is made a replica again while it is used, as behind a name that leads to another server.
+    server.cli(&["REPLICAOF", "127.0.0.1", &port]);
+    until("it takes no writes", || server.cli(&["SET", "x", "1"]).contains("READONLY"));
+    rig.load(160).await;
+    rig.health_with(r#""status":"degraded""#).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_operator_should_set_is_told_at_the_start() {
+    for (settings, foreign, told) in [
+        (["--maxmemory", "64mb", "--maxmemory-policy", "noeviction"], false, "set maxmemory-policy allkeys-lru"),
+        (["--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru"], true, "give larder a server of its own"),
+    ] {
+        let server = RedisServer::with(&settings);
+        if foreign {
+            server.cli(&["SET", "somebody:else", "1"]);
+        }
+        let rig = Rig::start(&format!("redis: {{ url: '{}' }}\n", server.url())).await;
+        rig.logs(told).await;
+        rig.stores("/p/1").await;
+        assert_eq!(rig.logged("WARN"), 1, "{}", rig.log());
+    }
+}
+
 #[test]
 fn an_upstream_that_is_not_there_is_told() {
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -158,6 +202,21 @@ async fn entries_are_stored_over_tls_with_certificates_on_both_sides() {
     let redis = format!("{{ url: 'rediss://127.0.0.1:{port}', tls: {tls} }}");
     let (code, said) = check(&redis, &[]);
     assert_eq!(code, Some(0), "{said}");
+    let rig = Rig::start(&format!("redis: {redis}\nmemory: {{ max_bytes: 16MiB }}\n")).await;
+    is_let_in(&rig, &server).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_is_spoken_to_over_tls_under_one_name() {
+    let certificates = Certificates::new();
+    let bus = free_port().to_string();
+    let node = ["--cluster-enabled", "yes", "--cluster-port", &bus, "--cluster-announce-ip", "127.0.0.1"];
+    let more = [&node[..], &["--tls-cluster", "yes"]].concat();
+    let (server, port) = encrypted_with(&certificates, "no", &more);
+    assert_eq!(server.cli(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]), "OK");
+    until("the cluster is whole", || server.cli(&["CLUSTER", "INFO"]).contains("cluster_state:ok"));
+    let tls = format!("{{ ca_file: {}, server_name: redis.internal }}", certificates.file("ca.pem"));
+    let redis = format!("{{ url: 'rediss-cluster://127.0.0.1:{port}', tls: {tls} }}");
     let rig = Rig::start(&format!("redis: {redis}\nmemory: {{ max_bytes: 16MiB }}\n")).await;
     is_let_in(&rig, &server).await;
 }

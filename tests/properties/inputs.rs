@@ -11,7 +11,8 @@ use crate::bodies::{BODIES, Body, run};
 fn inputs(body: &'static Body) -> impl Strategy<Value = Vec<u8>> {
     let word = select(body.words).prop_map(|word| word.as_bytes().to_vec());
     let piece = proptest::prop_oneof![8 => word, 1 => vec(any::<u8>(), 0..9)];
-    let words = vec(piece, 0..24).prop_map(|pieces| pieces.concat());
+    let (few, many) = (vec(piece.clone(), 0..5), vec(piece, 0..24));
+    let words = proptest::prop_oneof![few, many].prop_map(|pieces| pieces.concat());
     proptest::prop_oneof![6 => words, 1 => vec(any::<u8>(), 0..120)]
 }
 

@@ -145,7 +145,7 @@ fn nobody_gets_anothers_answer(keyed_host: bool, proto: ForwardedProto) {
         Ok(())
     });
     outcome.unwrap_or_else(|failure| panic!("{failure}"));
-    assert!(hits.get() > 50, "{} hits are too few to mean anything", hits.get());
+    assert!(hits.get() > 10, "{} hits are too few to mean anything", hits.get());
 }
 
 #[test]

@@ -262,10 +262,12 @@ impl Store for SlowStore {
 
     fn release(&self, lease: Lease, why: Unused) -> Reply<()> {
         let reply = self.later(Op::Release, move |store| {
-            if let Some(record) = store.leases.lock().unwrap().remove(&lease.token().unwrap()) {
-                if store.tell(&record.key) && why == Unused::Uncacheable {
-                    store.noted.lock().unwrap().push(record.key);
-                }
+            let released = store.leases.lock().unwrap().remove(&lease.token().unwrap());
+            if let Some(record) = released
+                && store.tell(&record.key)
+                && why == Unused::Uncacheable
+            {
+                store.noted.lock().unwrap().push(record.key);
             }
             Ok(())
         });

@@ -10,7 +10,10 @@
 )]
 
 mod client;
+mod expiry;
 mod groups;
+
+mod head;
 mod rig;
 mod stale;
 mod targeted;

@@ -34,6 +34,9 @@ pub(super) fn way(
         Way::Alone(None) => {
             ("alone", "The last answer could not be stored, so the client's conditions are passed on.".to_owned())
         }
+        Way::Confirm => {
+            ("alone", "The HEAD is passed on, and its answer tells whether the stored GET still stands.".to_owned())
+        }
         Way::Shared if under_way.joinable => ("joins", "A fetch is under way, and the request shares it.".to_owned()),
         Way::Shared => ("leads", "It is fetched, and requests that come meanwhile share it.".to_owned()),
         Way::Apart => ("apart", format!("It is fetched for this request alone: {}.", apart(lookup, around))),

@@ -162,6 +162,9 @@ fn whence(meta: &Meta, judged: Result<Lifetime, Reason>, rule: &Rule) -> String 
     if lifetime.given > max_ttl {
         return format!("{who} ({}), cut by `max_ttl: {}`", secs(lifetime.given), secs(max_ttl));
     }
+    if lifetime.length < lifetime.given {
+        return format!("{who} ({}), cut by `ttl_jitter`", secs(lifetime.given));
+    }
     who.to_owned()
 }
 

@@ -44,13 +44,14 @@ impl Drop for Landing {
 
 impl Keep {
     pub(in crate::cache) fn new(
-        storable: Box<Storable>,
+        mut storable: Box<Storable>,
         key: Key,
         labels: Labels,
         lease: LeaseGuard,
         rule: Arc<Rule>,
         content_length: Option<u64>,
     ) -> Self {
+        storable.spread(rule.policy().ttl_jitter, &key);
         Self { storable, key, labels, lease, rule, content_length, arrived: 0 }
     }
 
@@ -85,6 +86,11 @@ impl Keep {
         let entry = Arc::new(self.storable.into_entry(self.key, category, tags, body));
         let (max_variants, now) = (self.rule.policy().max_variants, core.clock.now());
         put(&core, lease, Put { entry, variant, max_variants, now }, landing);
+    }
+
+    /// Stores a head that was freshened outside a shared fetch; `flight` is found by invalidations until it is stored.
+    pub(in crate::cache) fn freshen_for(self, stored: &Entry, flight: Arc<dyn Flight>) {
+        self.freshen(stored, Landing::of(Some(flight)));
     }
 
     /// Stores a head that a validation freshened, with the body that is stored already.

@@ -9,7 +9,7 @@ use http::{Method, StatusCode};
 use super::*;
 use crate::invalidation::{Glob, Selector, Tag};
 use crate::key::Key;
-use crate::policy::{ClientCacheControl, Options, OriginHeaders, SetCookie, StoreIf, StoreStatus, VaryOn};
+use crate::policy::{ClientCacheControl, Options, OriginHeaders, Portion, SetCookie, StoreIf, StoreStatus, VaryOn};
 use crate::route::{Bypass, BypassGate, Caching, Coalesce, HostRule, QueryFilter, Routing, Rule};
 
 fn secs(secs: u64) -> Duration {
@@ -72,6 +72,8 @@ fn defaults_arrive_in_a_route_that_says_nothing() {
     let expected = Options {
         ttl: Some(secs(600)),
         max_ttl: secs(12 * 3600),
+        ttl_jitter: Portion::Percent(10),
+        refresh_ahead: Portion::Time(secs(5)),
         store_status: StoreStatus::Listed(vec![ok(StatusCode::OK), ok(StatusCode::NOT_FOUND)]),
         origin_headers: OriginHeaders::Override,
         client_cache_control: ClientCacheControl::Honor,
@@ -97,6 +99,8 @@ fn a_route_outranks_the_defaults() {
     let expected = Options {
         ttl: Some(secs(5)),
         max_ttl: secs(3600),
+        ttl_jitter: Portion::Time(secs(3)),
+        refresh_ahead: Portion::Percent(20),
         store_status: StoreStatus::Listed(listed),
         targeted_fields: Vec::new(),
         set_cookie: SetCookie::Keep,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::directives::Directives;
 use super::super::status::standing;
-use super::super::{Options, validate};
+use super::super::{Options, portion, validate};
 use super::{Answer, Times};
 use crate::entry::Entry;
 use crate::outcome::Reason;
@@ -58,7 +58,9 @@ pub fn lifetime_of(stored: &Entry, options: &Options) -> Result<Lifetime, Reason
         times: Times { requested_at: meta.requested_at, received_at: meta.received_at },
         has_validator: validate::has_validator(&head.headers),
     };
-    answer.lifetime(meta.initial_age, options)
+    let lifetime = answer.lifetime(meta.initial_age, options)?;
+    let spread = portion::spread(lifetime.length, meta.initial_age, options.ttl_jitter, &meta.key, meta.received_at);
+    Ok(Lifetime { length: spread, ..lifetime })
 }
 
 #[cfg(test)]
@@ -69,7 +71,19 @@ mod tests {
     use super::super::tests::{Rig, ttl};
     use super::*;
     use crate::key::Key;
-    use crate::policy::{OriginHeaders, StoreStatus};
+    use crate::policy::{OriginHeaders, Portion, StoreStatus};
+
+    #[test]
+    fn a_lifetime_that_was_brought_forward_is_judged_the_same_again() {
+        let mut rig = ttl(1000);
+        rig.options.ttl_jitter = Portion::Percent(50);
+        let (mut storable, key) = (rig.admit(200, &[]).unwrap(), Key::parse("GET:/a").unwrap());
+        storable.spread(rig.options.ttl_jitter, &key);
+        let entry = storable.into_entry(key, None, Vec::new(), Bytes::new());
+        let judged = lifetime_of(&entry, &rig.options).unwrap();
+        assert_eq!((judged.length, judged.given), (entry.meta().lifetime, Duration::from_secs(1000)));
+        assert!(judged.length < judged.given);
+    }
 
     #[test]
     fn what_is_stored_tells_who_gave_its_lifetime() {

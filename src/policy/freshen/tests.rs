@@ -185,21 +185,31 @@ fn an_error_is_covered_within_the_window_rfc_5861_4() {
 }
 
 #[test]
-fn a_head_freshens_the_get_that_it_confirms_rfc_9111_4_3_5() {
+fn what_a_head_says_of_a_stored_get_rfc_9111_4_3_5() {
     let entry = stored(&[("cache-control", "max-age=60"), ("etag", "\"1\"")]);
+    let head = |entry: &Entry, status, fields: Fields<'_>| {
+        let answer = response(status, fields);
+        after_head(&request(Method::HEAD), &Lookup::default(), entry, &answer, at(LATER), &Options::default())
+    };
     let same = [("etag", "\"1\""), ("content-length", "4"), ("cache-control", "max-age=600")];
-    match answered(Method::HEAD, &entry, 200, &same) {
-        After::Freshen(fresh) => assert_eq!(fresh.lifetime, Duration::from_secs(600)),
+    match head(&entry, 200, &same) {
+        AfterHead::Freshen(fresh) => assert_eq!(fresh.lifetime, Duration::from_secs(600)),
         other => panic!("{other:?}"),
     }
-    for (status, fields) in [
-        (200, &[("etag", "\"2\""), ("content-length", "4")][..]),
-        (200, &[("etag", "\"1\""), ("content-length", "5")]),
-        (200, &[("content-length", "4")]),
-        (404, &same),
+    for fields in [
+        &[("etag", "\"2\""), ("content-length", "4")][..],
+        &[("etag", "\"1\""), ("content-length", "5")],
+        &[("content-length", "4")],
+        &[("etag", "\"1\""), ("content-length", "4"), ("content-encoding", "gzip")],
+        &[("etag", "\"1\""), ("cache-control", "no-store")],
     ] {
-        assert!(matches!(answered(Method::HEAD, &entry, status, fields), After::Replace), "{status} {fields:?}");
+        assert!(matches!(head(&entry, 200, fields), AfterHead::Outdate), "{fields:?}");
     }
+    for status in [204, 206, 301, 304, 404, 410, 500, 503] {
+        assert!(matches!(head(&entry, status, &same), AfterHead::Nothing), "{status}");
+    }
+    let covered = stored(&[("cache-control", "max-age=60, stale-if-error=99"), ("etag", "\"1\"")]);
+    assert!(matches!(head(&covered, 503, &[]), AfterHead::ServeStale(Reason::StaleIfError)));
     assert!(matches!(answered(Method::GET, &entry, 200, &same), After::Replace));
 }
 

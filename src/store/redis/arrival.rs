@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use fred::prelude::Server;
 use tokio::time::Instant;
 
 use super::Redis;
@@ -20,7 +21,7 @@ use super::recent::Loss;
 #[derive(Debug, Default)]
 pub(super) struct Acquaintance {
     runs: Mutex<Option<(Instant, HashSet<String>)>>,
-    told: Mutex<HashSet<Finding>>,
+    told: Mutex<Vec<Finding>>,
     /// The server is back and was not looked at yet.
     unsure: AtomicBool,
 }
@@ -51,13 +52,22 @@ impl Redis {
     /// Looks at every server, has cleared again what they may have forgotten, and says what an operator should change.
     pub(super) async fn look_around(self: &Arc<Self>) -> Result<(), Fault> {
         let mut servers = Vec::new();
-        for node in self.link.nodes() {
-            match self.info(node, "everything").await {
+        let nodes = self.link.nodes();
+        for node in &nodes {
+            match self.info(node.clone(), "everything").await {
                 Ok(info) => servers.push(Facts::read(&info)),
                 // A server that does not say is taken for another.
                 Err(Fault::Refused(_)) => servers.push(Facts::default()),
                 Err(fault) => return Err(fault),
             }
+        }
+        let findings: Vec<Finding> = servers.iter().flat_map(|facts| judge(facts, self.link.clustered)).collect();
+        if let Some(fatal) = findings.iter().find(|finding| finding.gravity() == Gravity::Fatal) {
+            // It answers, and is of no use: it is asked again, but nothing is read from it or stored.
+            let why: Arc<str> = fatal.to_string().into();
+            self.link.explain(Arc::clone(&why));
+            self.link.fall(&why, true);
+            return Err(Fault::Refused(why));
         }
         let loss = self.loss(&servers);
         let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner).again(loss, self.link.fell());
@@ -68,16 +78,29 @@ impl Redis {
         }
         self.acquaintance.unsure.store(false, Ordering::Release);
         let _ = self.may_lack_members().await;
-        for finding in servers.iter().flat_map(|facts| judge(facts, self.link.clustered)) {
-            self.tell(finding);
+        findings.into_iter().for_each(|finding| self.tell(finding));
+        for (node, _) in nodes.into_iter().zip(&servers).filter(|(_, facts)| facts.evicts_any_key()) {
+            self.look_for_others(node).await;
         }
         Ok(())
+    }
+
+    /// Looks at some names for others than larder's, which are evicted like larder's.
+    async fn look_for_others(self: &Arc<Self>, node: Option<Server>) {
+        let Ok((_, names)) = self.scan_step(node, "0".into(), "*").await else { return };
+        let foreign = names.iter().filter(|name| !self.names.owns(name)).count() as u64;
+        if foreign > 0 {
+            self.tell(Finding::ForeignKeys { sampled: names.len() as u64, foreign });
+        }
     }
 
     /// Says once what an operator should change.
     fn tell(&self, finding: Finding) {
         let mut told = self.acquaintance.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if finding.gravity() > Gravity::Hint && told.insert(finding.clone()) {
+        // Once of each kind: the numbers in one may differ every time.
+        let is_news = !told.iter().any(|known| std::mem::discriminant(known) == std::mem::discriminant(&finding));
+        if finding.gravity() > Gravity::Hint && is_news {
+            told.push(finding.clone());
             tracing::warn!("{finding}");
         }
     }

@@ -174,7 +174,7 @@ impl Redis {
         Ok(held)
     }
 
-    async fn scan_step(
+    pub(super) async fn scan_step(
         self: &Arc<Self>,
         node: Option<Server>,
         cursor: String,

@@ -5,7 +5,7 @@ use std::fmt;
 use super::facts::Facts;
 
 /// Something about Redis that an operator should know. `Display` is one sentence that ends with the remedy.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Finding {
     /// The server is older than what larder relies on.

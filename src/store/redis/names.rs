@@ -30,6 +30,11 @@ impl Names {
         name.strip_prefix(&self.prefix).filter(|member| !member.starts_with('~'))
     }
 
+    /// Whether a key is larder's.
+    pub(super) fn owns(&self, name: &str) -> bool {
+        name.starts_with(&self.prefix)
+    }
+
     /// The index of the keys that a path or a query stands for.
     pub(super) fn group(&self, name: &str) -> String {
         format!("{}~p:{name}", self.prefix)

@@ -95,6 +95,22 @@ fn sealed(mut bytes: Vec<u8>) -> Bytes {
     bytes.into()
 }
 
+#[test]
+fn a_field_that_would_inject_another_is_refused() {
+    let value = b"application/json";
+    let at = GOLDEN.windows(value.len()).position(|window| window == value).unwrap();
+    for injected in [&b"applicatio\r\njson"[..], b"application\njson", b"application\rjson", b"application\0json"] {
+        let mut bytes = GOLDEN.to_vec();
+        bytes[at..at + value.len()].copy_from_slice(injected);
+        assert_eq!(decode(sealed(bytes)).err(), Some(WireError::Malformed), "{injected:?}");
+    }
+    let mut bytes = GOLDEN.to_vec();
+    let name = b"content-type";
+    let at = GOLDEN.windows(name.len()).position(|window| window == name).unwrap();
+    bytes[at..at + name.len()].copy_from_slice(b"content\r\nt: ");
+    assert_eq!(decode(sealed(bytes)).err(), Some(WireError::Malformed));
+}
+
 proptest! {
     #[test]
     fn arbitrary_bytes_never_panic(bytes: Vec<u8>) {
