@@ -21,7 +21,6 @@ mod bind;
 mod gate;
 mod reload;
 mod start;
-mod upload;
 
 use std::time::Duration;
 

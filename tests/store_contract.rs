@@ -51,6 +51,8 @@ contract! {
     a_long_key_is_stored_and_cleared_like_any_other
     a_late_put_is_refused_after_every_kind_of_invalidation
     an_invalidation_leaves_other_fills_alone
+    a_holder_clears_around_its_own_lease
+    a_spared_lease_ends_by_any_other_invalidation
     a_closed_fence_stores_nothing
     a_released_lease_leaves_the_key_free
     a_removed_key_is_gone_with_its_variants
@@ -250,6 +252,46 @@ async fn an_invalidation_leaves_other_fills_alone<S: Store>(rig: &Rig<S>) {
         rig.invalidate(selector).await;
     }
     assert_eq!(rig.put(lease, &page).await, Ok(Stored::Yes));
+}
+
+async fn a_holder_clears_around_its_own_lease<S: Store>(rig: &Rig<S>) {
+    let others = ["GET:/a", "GET:/a?x=1", "GET:/a?x=2"];
+    for text in [others[0], others[1]] {
+        for selector in every_selector() {
+            for other in others {
+                rig.fill(page(other, "old").tag("t").category("c")).await;
+            }
+            let page = page(text, "new").tag("t").category("c");
+            let lease = rig.lease(&page).await.unwrap();
+            rig.store.invalidate_around(&selector, &lease).wait().await.unwrap();
+            if selector.hits(&key(text), &page.labels().tags, page.labels().category.as_ref()) {
+                assert_eq!(rig.body(text).await, None, "{selector} around {text}");
+            }
+            assert_eq!(rig.put(lease, &page).await, Ok(Stored::Yes), "{selector} around {text}");
+            assert_eq!(rig.body(text).await.as_deref(), Some("new"));
+            // It is found as what was never spared is.
+            assert!(rig.invalidate(&selector).await.deleted >= 1 || selector == every_selector()[0], "{selector}");
+            rig.invalidate(&Selector::All).await;
+        }
+    }
+}
+
+async fn a_spared_lease_ends_by_any_other_invalidation<S: Store>(rig: &Rig<S>) {
+    let page = page("GET:/a?x=1", "late").tag("t").category("c");
+    for selector in every_selector() {
+        for ends_first in [true, false] {
+            let lease = rig.lease(&page).await.unwrap();
+            if ends_first {
+                rig.invalidate(&selector).await;
+            }
+            rig.store.invalidate_around(&named("GET:/a"), &lease).wait().await.unwrap();
+            if !ends_first {
+                rig.invalidate(&selector).await;
+            }
+            assert_eq!(rig.put(lease, &page).await, Ok(Stored::LeaseLost), "{selector} {ends_first}");
+            assert_eq!(rig.body("GET:/a?x=1").await, None);
+        }
+    }
 }
 
 async fn a_closed_fence_stores_nothing<S: Store>(rig: &Rig<S>) {

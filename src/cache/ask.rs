@@ -28,6 +28,8 @@ pub(super) enum Ask<'t> {
     Bypass(Wanted<'t>, Reason),
     /// To change something.
     Write,
+    /// An answer to what its content asks, which may have so many bytes.
+    Content(u64),
     /// An answer.
     Lookup(Wanted<'t>, Lookup),
     /// Nothing that can be answered: 400.
@@ -51,6 +53,28 @@ pub(super) fn examine<'t>(
     if parts.method != Method::GET && parts.method != Method::HEAD {
         return examine_other(table, parts);
     }
+    examine_read(core, table, proto, parts, body_is_empty, None)
+}
+
+/// Reads a QUERY whose content is known.
+pub(super) fn examine_query<'t>(
+    core: &Core,
+    table: &'t Table,
+    proto: ForwardedProto,
+    parts: &request::Parts,
+    content: &[u8],
+) -> Ask<'t> {
+    examine_read(core, table, proto, parts, true, Some(content))
+}
+
+fn examine_read<'t>(
+    core: &Core,
+    table: &'t Table,
+    proto: ForwardedProto,
+    parts: &request::Parts,
+    body_is_empty: bool,
+    content: Option<&[u8]>,
+) -> Ask<'t> {
     if !table.is_enabled() {
         return Ask::Pass(Some(Reason::Disabled));
     }
@@ -66,7 +90,7 @@ pub(super) fn examine<'t>(
     let bypass = rule.bypass_param();
     let query = rule.query_filter().canonical(parts.uri.query(), &bypass.param);
     let plan = policy::plan(parts, body_is_empty, rule.policy());
-    let Some(key) = key(table, rule, proto, parts, &plan, query.query.as_deref()) else {
+    let Some(key) = key(table, rule, proto, parts, &plan, Asked { query: query.query.as_deref(), content }) else {
         return Ask::Pass(Some(Reason::NoHost));
     };
     let wanted = Wanted { rule, key };
@@ -79,6 +103,15 @@ pub(super) fn examine<'t>(
     }
 }
 
+/// What of a request is asked, besides its path.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'q> {
+    /// The canonical query.
+    pub(super) query: Option<&'q str>,
+    /// The content of a QUERY.
+    pub(super) content: Option<&'q [u8]>,
+}
+
 /// The key that a request asks for, by its canonical query. `None` where hosts are keyed and it names none.
 pub(super) fn key(
     table: &Table,
@@ -86,7 +119,7 @@ pub(super) fn key(
     proto: ForwardedProto,
     parts: &request::Parts,
     plan: &Plan,
-    query: Option<&str>,
+    asked: Asked<'_>,
 ) -> Option<Key> {
     let host = match table.host() {
         HostRule::Fixed(_) => None,
@@ -94,17 +127,22 @@ pub(super) fn key(
     };
     // What is plain says nothing of its scheme.
     let proto = if matches!(plan, Plan::Lookup(lookup) if lookup.plain) { ForwardedProto::Replaced } else { proto };
-    let fields = keyed::digest(&rule.policy().vary_on, proto, &parts.headers);
-    Some(Key::new(host.as_deref(), parts.uri.path(), query, fields.as_ref()))
+    let fields = keyed::digest(&rule.policy().vary_on, proto, &parts.headers, asked.content);
+    Some(Key::new(host.as_deref(), parts.uri.path(), asked.query, fields.as_ref()))
 }
 
 /// A method other than GET and HEAD. A write must name its path as plainly as a read: what it clears is found by it, also
 /// where the upstream would resolve the path to that of a cached route.
 fn examine_other<'t>(table: &Table, parts: &request::Parts) -> Ask<'t> {
-    if parts.method.is_safe() {
-        return Ask::Pass(None);
-    }
     let path = parts.uri.path();
+    if parts.method.is_safe() {
+        return match table.routing(path) {
+            Routing::Rule(rule) if parts.method == Method::QUERY && rule.is_cached() && table.is_enabled() => {
+                rule.policy().query_method.map_or(Ask::Pass(None), Ask::Content)
+            }
+            _ => Ask::Pass(None),
+        };
+    }
     match check_path(path) {
         Err(error) if table.is_enabled() && (table.caches(path) || table.caches(&policy::resolved_path(path))) => {
             Ask::Refuse(error)
@@ -244,6 +282,7 @@ mod tests {
         assert!(!parts.headers.contains_key("x-larder-token"));
         assert_eq!(parts.headers["cookie"], "c=1");
     }
+
     #[test]
     fn a_keyed_host_is_shown_as_it_is_keyed() {
         let rule = Rule::new("/a").unwrap().ttl(std::time::Duration::from_secs(1));

@@ -4,7 +4,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
@@ -27,6 +27,7 @@ pin_project! {
         Whole { bytes: Bytes },
         Own { #[pin] body: RB },
         Shared { reader: Reader<RB, E>, left: Option<u64> },
+        Part { reader: Reader<RB, E>, skip: u64, left: u64 },
     }
 }
 
@@ -45,6 +46,11 @@ impl<RB: ResponseBody, E: Send + 'static> Body<RB, E> {
 
     pub(super) fn shared(reader: Reader<RB, E>, length: Option<u64>) -> Self {
         Self { inner: Inner::Shared { reader, left: length } }
+    }
+
+    /// So many bytes of a shared body, once as many others have gone by.
+    pub(super) fn part(reader: Reader<RB, E>, skip: u64, length: u64) -> Self {
+        Self { inner: Inner::Part { reader, skip, left: length } }
     }
 }
 
@@ -66,6 +72,21 @@ impl<RB: ResponseBody, E: Send + 'static> HttpBody for Body<RB, E> {
                 }
                 Poll::Ready(frame)
             }
+            Projected::Part { reader, skip, left } => loop {
+                if *left == 0 {
+                    return Poll::Ready(None);
+                }
+                match ready!(reader.poll_frame(cx)).map(|frame| frame.map(Frame::into_data)) {
+                    Some(Ok(Ok(data))) => {
+                        if let Some(data) = cut_to(data, skip, left) {
+                            return Poll::Ready(Some(Ok(Frame::data(data))));
+                        }
+                    }
+                    // Trailers are about the whole.
+                    Some(Ok(Err(_))) | None => return Poll::Ready(None),
+                    Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                }
+            },
         }
     }
 
@@ -74,6 +95,7 @@ impl<RB: ResponseBody, E: Send + 'static> HttpBody for Body<RB, E> {
             Inner::Whole { bytes } => bytes.is_empty(),
             Inner::Own { body } => body.is_end_stream(),
             Inner::Shared { reader, .. } => reader.is_over(),
+            Inner::Part { left, .. } => *left == 0,
         }
     }
 
@@ -82,8 +104,20 @@ impl<RB: ResponseBody, E: Send + 'static> HttpBody for Body<RB, E> {
             Inner::Whole { bytes } => SizeHint::with_exact(bytes.len() as u64),
             Inner::Own { body } => body.size_hint(),
             Inner::Shared { left, .. } => left.map_or_else(SizeHint::default, SizeHint::with_exact),
+            Inner::Part { left, .. } => SizeHint::with_exact(*left),
         }
     }
+}
+
+/// What of a chunk belongs to the part.
+fn cut_to(mut data: Bytes, skip: &mut u64, left: &mut u64) -> Option<Bytes> {
+    let before = usize::try_from(*skip).unwrap_or(usize::MAX).min(data.len());
+    let wanted = usize::try_from(*left).unwrap_or(usize::MAX).min(data.len() - before);
+    *skip -= before as u64;
+    *left -= wanted as u64;
+    data.advance(before);
+    data.truncate(wanted);
+    (!data.is_empty()).then_some(data)
 }
 
 impl<RB: ResponseBody, E: Send + 'static> fmt::Debug for Body<RB, E> {
@@ -92,6 +126,24 @@ impl<RB: ResponseBody, E: Send + 'static> fmt::Debug for Body<RB, E> {
             Inner::Whole { .. } => "Body(whole)",
             Inner::Own { .. } => "Body(own)",
             Inner::Shared { .. } => "Body(shared)",
+            Inner::Part { .. } => "Body(part)",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_cut_out_of_the_chunks() {
+        for (start, length, pieces) in
+            [(0, 3, &["abc"][..]), (1, 4, &["bc", "de"]), (3, 3, &["def"]), (7, 9, &["h"]), (2, 5, &["c", "def", "g"])]
+        {
+            let (mut skip, mut left) = (start, length);
+            let cut: Vec<_> =
+                ["abc", "", "def", "gh"].into_iter().filter_map(|c| cut_to(c.into(), &mut skip, &mut left)).collect();
+            assert_eq!(cut, pieces, "{start} {length}");
+        }
     }
 }

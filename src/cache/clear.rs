@@ -13,31 +13,42 @@ use super::ResponseBody;
 use super::ask::{self, host_of};
 use super::body::Body;
 use super::handle::Core;
+use super::keyed::ForwardedProto;
+use super::lease::LeaseGuard;
 use super::respond::Signs;
 use super::service::own;
-use crate::invalidation::{Selector, Tag};
+use crate::invalidation::{Cleared, Selector, Tag};
 use crate::key::Key;
 use crate::outcome::{Forward, Outcome};
 use crate::policy;
 use crate::route::{HostRule, Routing, Table};
+use crate::store::StoreError;
 
 /// A request with an unsafe method.
 pub(super) struct Write {
-    core: Arc<Core>,
-    table: Arc<Table>,
-    signs: Signs,
-    method: Method,
-    path: String,
+    pub(super) core: Arc<Core>,
+    pub(super) table: Arc<Table>,
+    pub(super) signs: Signs,
+    pub(super) proto: ForwardedProto,
+    pub(super) method: Method,
+    pub(super) path: String,
     /// The host that the client named, and whether it is part of the keys.
     host: Option<String>,
 }
 
 impl Write {
-    pub(super) fn new(core: Arc<Core>, table: Arc<Table>, signs: Signs, parts: &request::Parts) -> Self {
+    pub(super) fn new(
+        core: Arc<Core>,
+        table: Arc<Table>,
+        signs: Signs,
+        proto: ForwardedProto,
+        parts: &request::Parts,
+    ) -> Self {
         Self {
             core,
             table,
             signs,
+            proto,
             method: parts.method.clone(),
             path: parts.uri.path().to_owned(),
             host: host_of(parts).map(std::borrow::Cow::into_owned),
@@ -54,19 +65,22 @@ impl Write {
         mut request: Request<B>,
     ) -> Result<Response<Body<RB, S::Error>>, S::Error>
     where
-        S: Service<Request<B>, Response = Response<RB>> + Send + 'static,
+        S: Service<Request<B>, Response = Response<RB>> + Clone + Send + Sync + 'static,
         S::Future: Send,
         S::Error: Send + 'static,
-        B: HttpBody + Send + 'static,
+        B: HttpBody + Default + Send + 'static,
         RB: ResponseBody,
     {
         if !self.concerns_cache() {
             return self.carry_out(inner.oneshot(request)).await;
         }
         self.hide_unkeyed(&mut request);
-        match self.core.background.permit() {
-            Some(permit) => permit.finish(self.carry_out(inner.oneshot(request))).await,
-            None => self.carry_out(inner.oneshot(request)).await,
+        let permit = self.core.background.permit();
+        let place = self.place(&mut request);
+        match (permit, place) {
+            (Some(permit), Some(place)) => permit.finish(self.post(place, inner, request)).await,
+            (Some(permit), None) => permit.finish(self.carry_out(inner.oneshot(request))).await,
+            (None, _) => self.carry_out(inner.oneshot(request)).await,
         }
     }
 
@@ -84,24 +98,41 @@ impl Write {
         }
     }
 
-    async fn carry_out<RB: ResponseBody, E: Send + 'static>(
+    pub(super) async fn carry_out<RB: ResponseBody, E: Send + 'static>(
         self,
         answer: impl Future<Output = Result<Response<RB>, E>>,
     ) -> Result<Response<Body<RB, E>>, E> {
         let (parts, body) = answer.await?.into_parts();
-        if self.table.is_enabled() && (parts.status.is_success() || parts.status.is_redirection()) {
-            for selector in self.changed_by(&parts) {
-                // Kept by the store when it cannot be carried out now; the write's own answer stands either way.
-                if let Err(error) = self.core.invalidate(&selector).await {
-                    tracing::warn!(%selector, %error, "could not invalidate after a write");
-                }
-            }
-        }
+        self.clear(&parts).await;
         Ok(own(Response::from_parts(parts, body), self.signs, Outcome::forwarded(Forward::Method)))
+    }
+
+    /// Clears what a successful answer says was changed.
+    pub(super) async fn clear(&self, answer: &response::Parts) {
+        for selector in self.changed_by(answer) {
+            self.done(&selector, self.core.invalidate(&selector).await);
+        }
+    }
+
+    /// The same, and leaves this flight its right to store.
+    pub(super) async fn clear_around(&self, answer: &response::Parts, flight: u64, lease: &LeaseGuard) {
+        for selector in self.changed_by(answer) {
+            self.done(&selector, self.core.invalidate_around(&selector, flight, lease).await);
+        }
+    }
+
+    fn done(&self, selector: &Selector, cleared: Result<Cleared, StoreError>) {
+        // Kept by the store when it cannot be carried out now; the write's own answer stands either way.
+        if let Err(error) = cleared {
+            tracing::warn!(%selector, %error, "could not invalidate after a write");
+        }
     }
 
     /// What a successful answer means for the cache: the write's own path, what the answer names, and the rule's targets.
     fn changed_by(&self, answer: &response::Parts) -> Vec<Selector> {
+        if !self.table.is_enabled() || !(answer.status.is_success() || answer.status.is_redirection()) {
+            return Vec::new();
+        }
         let mut selectors = targets(&self.table, &self.method, &self.path, self.host.as_deref());
         selectors.extend(self.named_by(answer));
         let groups = policy::cleared_groups(&answer.headers);
@@ -112,17 +143,22 @@ impl Write {
 
     /// `Location` and `Content-Location` of this origin, where they fall under a cached route.
     fn named_by(&self, answer: &response::Parts) -> Vec<Selector> {
-        let fixed = match self.table.host() {
-            HostRule::Fixed(host) => host.to_str().ok(),
-            HostRule::Keyed => None,
-        };
-        let hosts: Vec<&str> = self.host.as_deref().into_iter().chain(fixed).collect();
+        let hosts = self.hosts();
         let named = policy::named_resources(&self.path, &hosts, &answer.headers);
         let keys = named.iter().filter_map(|target| {
             let (path, query) = target.split_once('?').map_or((&**target, None), |(path, query)| (path, Some(query)));
             self.table.caches(path).then(|| self.table.canonical(&Key::new(self.keyed_host(), path, query, None)))
         });
         keys.map(Selector::Key).collect()
+    }
+
+    /// The names under which this origin is known.
+    pub(super) fn hosts(&self) -> Vec<&str> {
+        let fixed = match self.table.host() {
+            HostRule::Fixed(host) => host.to_str().ok(),
+            HostRule::Keyed => None,
+        };
+        self.host.as_deref().into_iter().chain(fixed).collect()
     }
 
     fn keyed_host(&self) -> Option<&str> {

@@ -2,7 +2,6 @@
 //! and its key is not that of any path.
 
 use std::future::poll_fn;
-use std::marker::PhantomData;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -12,6 +11,7 @@ use http_body::Body as _;
 use tower_service::Service;
 
 use super::ResponseBody;
+use super::content::Content;
 use super::flow::Flow;
 use super::handle::Cache;
 use super::respond::Signs;
@@ -63,7 +63,7 @@ impl Cache {
             lookup,
             parts: Arc::new(Request::new(()).into_parts().0),
             signs: Signs::of(&table),
-            body: PhantomData,
+            content: Content::none(),
         };
         let looked = Looked { found, varied: false };
         let (head, body) = Box::pin(flow.answer(String::new(), looked)).await?.into_parts();

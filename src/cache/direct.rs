@@ -151,6 +151,6 @@ fn examine<'t>(
         Ask::Bypass(_, reason) | Ask::Pass(Some(reason)) => Err(PutError::Refused(reason)),
         Ask::Refuse(_) => Err(PutError::Refused(Reason::BadPath)),
         // No GET is a write or passes without a reason.
-        Ask::Write | Ask::Pass(None) => Err(PutError::Refused(Reason::NoRoute)),
+        Ask::Write | Ask::Content(_) | Ask::Pass(None) => Err(PutError::Refused(Reason::NoRoute)),
     }
 }

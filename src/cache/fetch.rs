@@ -1,14 +1,14 @@
 //! The fetch itself: take the lease or its turn, ask the inner service, judge the answer.
 
-use std::marker::PhantomData;
 use std::sync::Arc;
 
 use http::header::{CONTENT_LENGTH, HeaderMap};
-use http::{Method, Request, Response, StatusCode, request, response};
+use http::{Request, Response, StatusCode, request, response};
 use tower::ServiceExt as _;
 use tower_service::Service;
 
 use super::ResponseBody;
+use super::content::Content;
 use super::fill::{Fetched, Keep, Shown};
 use super::handle::Core;
 use super::late_tags::LateTags;
@@ -48,7 +48,8 @@ pub(super) struct Errand<S, B> {
     pub(super) shared: bool,
     /// Whether it waits for another node's fetch of the same.
     pub(super) waits: bool,
-    pub(super) body: PhantomData<fn(B)>,
+    /// The content of a QUERY, to be sent more than once.
+    pub(super) content: Content<B>,
 }
 
 impl<S, B, RB> Errand<S, B>
@@ -150,7 +151,7 @@ where
             headers.extend(policy::conditions(stored.headers()));
         }
         let mut request = Request::new(body);
-        *request.method_mut() = Method::GET;
+        *request.method_mut() = self.parts.method.clone();
         *request.uri_mut() = self.parts.uri.clone();
         *request.version_mut() = self.parts.version;
         *request.extensions_mut() = self.parts.extensions.clone();
@@ -186,7 +187,7 @@ where
                 Fetched::Stored(stored.clone(), Outcome::stale(ttl, reason))
             }
             After::Freshen(_) | After::Refetch => {
-                let (answer, times) = self.ask(B::default(), false).await;
+                let (answer, times) = self.ask(self.content.body(), false).await;
                 match answer {
                     Ok(response) => self.admit(response, times, lease, Some(stored)),
                     Err(error) => self.failed(error),
@@ -225,7 +226,7 @@ where
     }
 
     /// Judges an ordinary answer.
-    fn admit(
+    pub(super) fn admit(
         &self,
         response: Response<RB>,
         times: Times,

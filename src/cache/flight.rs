@@ -48,8 +48,16 @@ pub(super) struct Flights {
 struct List {
     by_key: ByKey,
     /// The invalidations under way.
-    cuts: Vec<(u64, Selector)>,
+    cuts: Vec<Clearing>,
     cleared: ClearedTags,
+}
+
+/// What an invalidation under way clears.
+struct Clearing {
+    id: u64,
+    selector: Selector,
+    /// The flight for whose sake it is done.
+    spared: Option<u64>,
 }
 
 /// An invalidation under way. A fetch that begins meanwhile can be joined by requests that come meanwhile, and stores
@@ -139,7 +147,7 @@ impl Flights {
             return Boarding::Full;
         }
         let flight = Arc::new(launch(self.next_id.fetch_add(1, Ordering::Relaxed), shared && landed));
-        if list.cuts.iter().any(|(_, cut)| flight.base().is_hit_by(cut)) {
+        if list.cuts.iter().any(|cut| flight.base().is_hit_by(&cut.selector)) {
             flight.base().fence.close();
         }
         let as_flight: Arc<dyn Flight> = flight.clone();
@@ -165,11 +173,20 @@ impl Flights {
     /// Cuts off every flight that the selector hits: it takes no more followers and stores nothing. So are those that
     /// begin before the cut is dropped, when it is dropped.
     pub(super) fn cut(&self, selector: Selector) -> Cut<'_> {
+        self.cut_but(selector, None)
+    }
+
+    /// The same, but for one flight.
+    pub(super) fn cut_around(&self, selector: Selector, flight: u64) -> Cut<'_> {
+        self.cut_but(selector, Some(flight))
+    }
+
+    fn cut_but(&self, selector: Selector, spared: Option<u64>) -> Cut<'_> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let mut list = self.lock();
-        let hit = list.hit_by(&selector);
+        let hit = list.hit_by(&selector, spared);
         list.note_cleared(&selector, id);
-        list.cuts.push((id, selector));
+        list.cuts.push(Clearing { id, selector, spared });
         drop(list);
         hit.close();
         Cut { flights: self, id }
@@ -190,7 +207,8 @@ impl Flights {
             return false;
         }
         let list = self.lock();
-        let clearing = |tag: &Tag| list.cuts.iter().any(|(_, cut)| matches!(cut, Selector::Tag(cut) if cut == tag));
+        let clearing =
+            |tag: &Tag| list.cuts.iter().any(|cut| matches!(&cut.selector, Selector::Tag(cut) if cut == tag));
         late.add(tags, &list.cleared, clearing)
     }
 
@@ -210,9 +228,10 @@ impl List {
         self.cleared.note(selector, now, nobody);
     }
 
-    fn hit_by(&self, selector: &Selector) -> Hit {
+    fn hit_by(&self, selector: &Selector, spared: Option<u64>) -> Hit {
         let flights = self.by_key.values().flatten().filter_map(Weak::upgrade);
-        let (hit, missed) = flights.partition(|flight| flight.base().is_hit_by(selector));
+        let (hit, missed) =
+            flights.partition(|flight| spared != Some(flight.base().id) && flight.base().is_hit_by(selector));
         Hit { hit, _missed: missed }
     }
 }
@@ -237,9 +256,9 @@ impl Hit {
 impl Drop for Cut<'_> {
     fn drop(&mut self) {
         let mut list = self.flights.lock();
-        let Some(at) = list.cuts.iter().position(|(id, _)| *id == self.id) else { return };
-        let (_, selector) = list.cuts.swap_remove(at);
-        let hit = list.hit_by(&selector);
+        let Some(at) = list.cuts.iter().position(|cut| cut.id == self.id) else { return };
+        let Clearing { selector, spared, .. } = list.cuts.swap_remove(at);
+        let hit = list.hit_by(&selector, spared);
         let now = self.flights.next_id.fetch_add(1, Ordering::Relaxed);
         list.note_cleared(&selector, now);
         drop(list);

@@ -1,34 +1,34 @@
 //! The slow way of a lookup: the store that must be waited for, the flight that is led or joined.
 
-use std::marker::PhantomData;
 use std::pin::pin;
 use std::sync::Arc;
 
-use http::header::CONTENT_LENGTH;
+use http::header::RANGE;
 use http::{Method, Request, Response, StatusCode, request};
 use http_body::Body as HttpBody;
 use tokio::time::Sleep;
 use tower::ServiceExt as _;
 use tower_service::Service;
 
+use super::ResponseBody;
 use super::body::Body;
+use super::content::Content;
 use super::fetch::Errand;
-use super::fill::{Fill, Landed, Reader, Shown};
+use super::fill::{Fill, Landed, Reader};
 use super::flight::{Base, Boarding};
 use super::handle::Core;
 use super::join::Joined;
 use super::landings;
 use super::lease;
 use super::refresh::wants_refresh;
-use super::respond::{self, Reply as Answer, Signs};
+use super::respond::{self, Signs};
 use super::service::{Looked, own};
 use super::way::{Circumstances, Way, way};
-use super::{ResponseBody, background};
 use crate::entry::Entry;
 use crate::invalidation::Tag;
 use crate::key::Key;
 use crate::outcome::{Forward, Outcome, Reason};
-use crate::policy::{self, Lookup, Precondition, Reuse};
+use crate::policy::{self, Lookup, Reuse};
 use crate::route::{Coalesce, Rule};
 use crate::store::{Found, Labels, Reply, StoreError};
 
@@ -41,7 +41,8 @@ pub(super) struct Flow<S, B> {
     pub(super) lookup: Lookup,
     pub(super) parts: Arc<request::Parts>,
     pub(super) signs: Signs,
-    pub(super) body: PhantomData<fn(B)>,
+    /// The content of a QUERY, to be sent more than once.
+    pub(super) content: Content<B>,
 }
 
 /// What the store had for a request.
@@ -149,7 +150,8 @@ where
             match self.board(shared, &cause, &tried, &mut body) {
                 Boarding::Full => {
                     let outcome = Outcome { detail: Some(Reason::Saturated), ..outcome };
-                    return self.alone(body.unwrap_or_default(), outcome).await;
+                    let body = body.unwrap_or_else(|| self.content.body());
+                    return self.alone(body, outcome).await;
                 }
                 Boarding::Lead(fill) => return self.lead(Reader::new(fill, true), outcome).await,
                 Boarding::Join(fill) => {
@@ -167,10 +169,14 @@ where
         }
     }
 
+    fn wants_part(&self) -> bool {
+        self.parts.headers.contains_key(RANGE)
+    }
+
     fn way(&self, stale: bool) -> Way {
         let uncacheable = self.core.uncacheable.contains(&self.key, self.core.clock.now());
-        let around = Circumstances { stale, uncacheable, coalesce: self.rule.coalescing() };
-        way(&self.lookup, &self.parts.headers, around)
+        let (coalesce, range_fill) = (self.rule.coalescing(), self.rule.policy().range_fill);
+        way(&self.lookup, &self.parts.headers, Circumstances { stale, uncacheable, coalesce, range_fill })
     }
 
     /// Joins a flight, or begins one that takes `body`.
@@ -195,23 +201,23 @@ where
                 fence: base.fence.clone(),
                 late: base.late.clone(),
                 lookup: Lookup { head: false, ..self.lookup.clone() },
-                parts: self.parts_of_a_get(),
+                parts: self.parts_of_a_read(),
                 stale: cause.stale.clone(),
                 ahead: cause.ahead,
                 again: cause.near || landed,
                 shared,
                 // Who has just learned that a fetch answers another variant does not wait for it to end.
                 waits: shared && tried.is_empty() && self.rule.coalescing() == Coalesce::Cluster,
-                body: PhantomData,
+                content: self.content.clone(),
             };
-            Fill::new(base, self.core.clone(), Box::pin(errand.run(body.take().unwrap_or_default())))
+            Fill::new(base, self.core.clone(), Box::pin(errand.run(body.take().unwrap_or_else(|| self.content.body()))))
         })
     }
 
-    /// What is stored is always the answer to a GET, also when a HEAD finds it stale.
-    fn parts_of_a_get(&self) -> Arc<request::Parts> {
+    /// What is stored answers a GET, also when a HEAD finds it stale; or a QUERY.
+    fn parts_of_a_read(&self) -> Arc<request::Parts> {
         let mut parts = self.parts.clone();
-        if parts.method != Method::GET {
+        if parts.method == Method::HEAD {
             Arc::make_mut(&mut parts).method = Method::GET;
         }
         parts
@@ -219,7 +225,7 @@ where
 
     /// Leads a flight.
     async fn lead(
-        &self,
+        self,
         mut reader: Reader<RB, S::Error>,
         outcome: Outcome,
     ) -> Result<Response<Body<RB, S::Error>>, S::Error> {
@@ -240,6 +246,11 @@ where
                     .forward
                     .map(|how| if outcome.forward == Some(Forward::Request) { Forward::Request } else { how });
                 Ok(self.served(&entry, Outcome { forward, detail: how.detail.or(why), ..how }))
+            }
+            Landed::Mine(Ok(whole), reason) if self.wants_part() && whole.status() == StatusCode::OK => {
+                drop(whole);
+                let body = self.content.body();
+                self.alone(body, Outcome { detail: Some(reason), ..outcome }).await
             }
             Landed::Mine(Ok(response), reason) => Ok(self.mine(response, reason, outcome)),
             Landed::Mine(Err(error), _) => {
@@ -270,60 +281,6 @@ where
         let parts = Arc::unwrap_or_clone(self.parts);
         let response = self.inner.oneshot(Request::from_parts(parts, body)).await?;
         Ok(own(response, self.signs, outcome))
-    }
-
-    /// A response that is read as it arrives.
-    pub(super) fn share(
-        &self,
-        reader: Reader<RB, S::Error>,
-        shown: &Shown,
-        outcome: Outcome,
-        leads: bool,
-    ) -> Response<Body<RB, S::Error>> {
-        self.count(&outcome);
-        let mut answer = match policy::precondition(&self.parts.headers, shown.status, &shown.shared) {
-            Precondition::NotModified => {
-                // The client needs only the head, but what was fetched for it is worth keeping.
-                background::drain(&self.core, reader);
-                respond::not_modified(&shown.shared)
-            }
-            Precondition::Send => {
-                let mut answer = Response::new(Body::shared(reader, shown.content_length));
-                *answer.status_mut() = shown.status;
-                *answer.version_mut() = shown.version;
-                if leads {
-                    (*answer.headers_mut(), *answer.extensions_mut()) = shown.for_leader();
-                } else {
-                    *answer.headers_mut() = shown.for_follower(self.core.clock.now());
-                }
-                answer
-            }
-        };
-        if answer.status() == StatusCode::NOT_MODIFIED {
-            answer.headers_mut().remove(CONTENT_LENGTH);
-        }
-        self.signs.write(answer.headers_mut(), &outcome, Some(&self.key));
-        answer
-    }
-
-    /// A stored response, fresh or, for a reason, stale.
-    pub(super) fn serve(&self, entry: &Entry, stale: Option<Reason>) -> Response<Body<RB, S::Error>> {
-        let ttl = entry.meta().ttl_secs(self.core.clock.now());
-        self.served(entry, stale.map_or(Outcome::hit(ttl), |reason| Outcome::stale(ttl, reason)))
-    }
-
-    pub(super) fn served(&self, entry: &Entry, outcome: Outcome) -> Response<Body<RB, S::Error>> {
-        self.count(&outcome);
-        let now = self.core.clock.now();
-        let answer = Answer {
-            request: &self.parts.headers,
-            head: self.parts.method == Method::HEAD,
-            plain: self.lookup.plain,
-            signs: self.signs,
-            key: &self.key,
-            now,
-        };
-        answer.with_entry(entry, &outcome)
     }
 
     /// An answer of larder's own.

@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use super::background::Background;
 use super::flight::Flights;
 use super::keyed::ForwardedProto;
+use super::lease::LeaseGuard;
 use super::service::CacheLayer;
 use super::uncacheable::Uncacheable;
 use crate::clock::{Clock, Timestamp};
@@ -76,10 +77,27 @@ impl Core {
     }
 }
 
+impl Core {
+    /// The same, for a write whose own answer is to be stored: this flight keeps its lease, and its right to store. Any
+    /// other invalidation ends both.
+    pub(super) async fn invalidate_around(
+        &self,
+        selector: &Selector,
+        flight: u64,
+        lease: &LeaseGuard,
+    ) -> Result<Cleared, StoreError> {
+        let _cut = self.flights.cut_around(selector.clone(), flight);
+        match lease.lease() {
+            Some(lease) => self.store.invalidate_around(selector, lease).wait().await,
+            None => self.store.invalidate(selector).wait().await,
+        }
+    }
+}
+
 impl Cache {
     /// The layer that puts this cache in front of a service. Every layer of one handle shares everything.
     pub fn layer(&self) -> CacheLayer {
-        CacheLayer { core: self.core.clone(), proto: ForwardedProto::default() }
+        CacheLayer { core: self.core.clone(), proto: ForwardedProto::default(), maker: None }
     }
 
     /// A cache for these routes whose entries live in this store.

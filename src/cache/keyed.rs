@@ -1,11 +1,14 @@
 //! The request fields that are part of a key.
 
-use http::header::{COOKIE, HeaderMap, HeaderName};
+use http::header::{CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName};
 
 use crate::key::FieldsDigest;
 use crate::policy::VaryOn;
 
 static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// The fields that say what the content of a request means.
+static OF_CONTENT: [HeaderName; 3] = [CONTENT_TYPE, CONTENT_ENCODING, CONTENT_LANGUAGE];
 
 /// What the inner service takes from a request's `X-Forwarded-Proto`, and so what of it is part of the key: two schemes
 /// never share an answer that could name one of them.
@@ -31,13 +34,18 @@ impl ForwardedProto {
     }
 }
 
-/// The digest of the keyed fields of a request; `None` where there are none.
+/// The digest of the keyed fields of a request, and of the content of a QUERY; `None` where there are none.
 ///
 /// Every line counts for itself: an upstream that takes the first line of a field reads `a` and `b` otherwise than
 /// `a, b`.
-pub(super) fn digest(vary_on: &VaryOn, proto: ForwardedProto, headers: &HeaderMap) -> Option<FieldsDigest> {
+pub(super) fn digest(
+    vary_on: &VaryOn,
+    proto: ForwardedProto,
+    headers: &HeaderMap,
+    content: Option<&[u8]>,
+) -> Option<FieldsDigest> {
     let proto = proto.is_keyed(headers).then_some(&X_FORWARDED_PROTO).filter(|name| !vary_on.names(name));
-    if vary_on.is_empty() && proto.is_none() {
+    if vary_on.is_empty() && proto.is_none() && content.is_none() {
         return None;
     }
     let mut fields: Vec<(String, Option<&[u8]>)> = Vec::new();
@@ -47,6 +55,13 @@ pub(super) fn digest(vary_on: &VaryOn, proto: ForwardedProto, headers: &HeaderMa
     }
     for name in &vary_on.cookies {
         push(&mut fields, &format!("cookie:{name}"), cookies(headers, name));
+    }
+    if content.is_some() {
+        // No field and no cookie is named so: what answers a QUERY never answers a GET.
+        fields.push(("content".to_owned(), content));
+        for name in &OF_CONTENT {
+            push(&mut fields, &format!("content:{name}"), headers.get_all(name).iter().map(|line| line.as_bytes()));
+        }
     }
     Some(FieldsDigest::of(fields.iter().map(|(name, value)| (name.as_str(), *value))))
 }
@@ -82,7 +97,7 @@ mod tests {
         for (name, value) in fields {
             headers.append(*name, HeaderValue::from_static(value));
         }
-        digest(vary_on, ForwardedProto::Replaced, &headers)
+        digest(vary_on, ForwardedProto::Replaced, &headers, None)
     }
 
     #[test]
@@ -105,6 +120,28 @@ mod tests {
     }
 
     #[test]
+    fn the_content_of_a_query_counts_and_so_does_what_it_means() {
+        let digest_of = |content: Option<&str>, fields: &[(HeaderName, &'static str)]| {
+            let headers = fields.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect();
+            digest(&VaryOn::default(), ForwardedProto::Replaced, &headers, content.map(str::as_bytes))
+        };
+        let asked = [
+            digest_of(None, &[]),
+            digest_of(Some(""), &[]),
+            digest_of(Some("a"), &[]),
+            digest_of(Some("b"), &[]),
+            digest_of(Some("a"), &[(CONTENT_TYPE, "text/plain")]),
+            digest_of(Some("a"), &[(CONTENT_TYPE, "application/json")]),
+            digest_of(Some("a"), &[(CONTENT_ENCODING, "text/plain")]),
+            digest_of(Some("a"), &[(CONTENT_LANGUAGE, "text/plain")]),
+        ];
+        for (at, one) in asked.iter().enumerate() {
+            assert!(asked[at + 1..].iter().all(|other| other != one), "{at}");
+        }
+        assert_eq!(asked[2], digest_of(Some("a"), &[(COOKIE, "unkeyed")]));
+    }
+
+    #[test]
     fn the_scheme_is_keyed_where_the_upstream_can_tell_it() {
         use ForwardedProto::{Believed, Replaced, Shown};
         for (proto, lines, keyed) in [
@@ -122,7 +159,7 @@ mod tests {
             for line in lines {
                 headers.append(&X_FORWARDED_PROTO, HeaderValue::from_static(line));
             }
-            assert_eq!(digest(&VaryOn::default(), proto, &headers).is_some(), keyed, "{proto:?} {lines:?}");
+            assert_eq!(digest(&VaryOn::default(), proto, &headers, None).is_some(), keyed, "{proto:?} {lines:?}");
         }
     }
 }

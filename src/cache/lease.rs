@@ -83,6 +83,10 @@ impl LeaseGuard {
         &self.core
     }
 
+    pub(super) fn lease(&self) -> Option<&Lease> {
+        self.lease.as_ref()
+    }
+
     /// Takes the lease out, to be used up.
     pub(super) fn take(&mut self) -> Option<Lease> {
         self.lease.take()

@@ -22,6 +22,8 @@ mod body;
 mod clear;
 #[cfg(feature = "memo")]
 mod computed;
+mod content;
+mod deliver;
 mod direct;
 pub mod explain;
 mod fetch;
@@ -35,6 +37,8 @@ mod keyed;
 mod landings;
 mod late_tags;
 mod lease;
+mod post;
+mod query;
 mod refresh;
 mod respond;
 mod service;

@@ -105,16 +105,22 @@ impl Reply<'_> {
         let length = entry.body().len() as u64;
         let (start, end) = match policy::range(self.request, entry.meta().status, entry.headers(), length) {
             RangeAnswer::Full => return None,
-            RangeAnswer::Unsatisfiable => return Some(unsatisfiable(entry, length)),
+            RangeAnswer::Unsatisfiable => return Some(unsatisfiable(entry.headers(), length)),
             RangeAnswer::Part { start, end } => (start, end),
         };
         let bytes = usize::try_from(start).ok()?..=usize::try_from(end).ok()?;
         let mut answer = Response::new(Body::whole(entry.body().slice(bytes)));
-        *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
         *answer.headers_mut() = entry.headers().clone();
-        let range = HeaderValue::try_from(format!("bytes {start}-{end}/{length}")).ok()?;
-        answer.headers_mut().insert(CONTENT_RANGE, range);
+        partial(&mut answer, start, end, length);
         Some(answer)
+    }
+}
+
+/// Makes an answer one with a part (RFC 9110 §15.3.7).
+pub(super) fn partial<B>(answer: &mut Response<B>, start: u64, end: u64, length: u64) {
+    *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
+    if let Ok(range) = HeaderValue::try_from(format!("bytes {start}-{end}/{length}")) {
+        answer.headers_mut().insert(CONTENT_RANGE, range);
     }
 }
 
@@ -125,10 +131,14 @@ fn whole<RB: ResponseBody, E: Send + 'static>(entry: &Entry) -> Response<Body<RB
     answer
 }
 
-fn unsatisfiable<RB: ResponseBody, E: Send + 'static>(entry: &Entry, length: u64) -> Response<Body<RB, E>> {
+/// The news that a response has no such part (RFC 9110 §15.5.17).
+pub(super) fn unsatisfiable<RB: ResponseBody, E: Send + 'static>(
+    stored: &HeaderMap,
+    length: u64,
+) -> Response<Body<RB, E>> {
     let mut answer = Response::new(Body::empty());
     *answer.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
-    *answer.headers_mut() = policy::not_modified_headers(entry.headers());
+    *answer.headers_mut() = policy::not_modified_headers(stored);
     answer.headers_mut().insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     if let Ok(range) = HeaderValue::try_from(format!("bytes */{length}")) {
         answer.headers_mut().insert(CONTENT_RANGE, range);

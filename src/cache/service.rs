@@ -7,11 +7,11 @@
 
 use std::fmt;
 use std::future::Future;
-use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, request};
 use http_body::Body as HttpBody;
 use tower::ServiceExt as _;
@@ -22,16 +22,18 @@ use super::ResponseBody;
 use super::ask::{self, Ask, Wanted};
 use super::body::Body;
 use super::clear;
+use super::content::{Content, Maker};
 use super::flow::Flow;
 use super::handle::Core;
 use super::keyed::ForwardedProto;
+use super::query::Query;
 use super::refresh::wants_refresh;
 use super::respond::{self, Reply as Answer, Signs};
 use crate::clock::Timestamp;
 use crate::entry::Entry;
 use crate::outcome::{Fault, Forward, Outcome, Reason};
 use crate::policy::{self, Lookup, Reuse};
-use crate::route::Table;
+use crate::route::{Table, TargetError};
 use crate::store::{Found, Reply, StoreError};
 
 /// Wraps services in a cache. Made by [`Cache::layer`](super::Cache::layer).
@@ -39,6 +41,7 @@ use crate::store::{Found, Reply, StoreError};
 pub struct CacheLayer {
     pub(super) core: Arc<Core>,
     pub(super) proto: ForwardedProto,
+    pub(super) maker: Option<Maker>,
 }
 
 /// A service behind a cache.
@@ -47,6 +50,19 @@ pub struct CacheService<S> {
     core: Arc<Core>,
     proto: ForwardedProto,
     inner: S,
+    maker: Option<Maker>,
+}
+
+impl CacheLayer {
+    /// Answers QUERY from the cache too, on the routes that say so (`query_method`): the content of such a request is
+    /// collected to be keyed, and its body is made again of it. `B` is the body of requests, such as axum's `Body`.
+    ///
+    /// Without this every QUERY is passed on.
+    #[must_use]
+    pub fn with_query<B: From<Bytes> + 'static>(mut self) -> Self {
+        self.maker = Some(Maker::of::<B>());
+        self
+    }
 }
 
 impl CacheLayer {
@@ -62,7 +78,7 @@ impl<S> Layer<S> for CacheLayer {
     type Service = CacheService<S>;
 
     fn layer(&self, inner: S) -> CacheService<S> {
-        CacheService { core: self.core.clone(), proto: self.proto, inner }
+        CacheService { core: self.core.clone(), proto: self.proto, maker: self.maker, inner }
     }
 }
 
@@ -119,7 +135,7 @@ where
                 }
             }
             Ask::Write => {
-                let write = clear::Write::new(self.core.clone(), Arc::clone(&table), signs, &parts);
+                let write = clear::Write::new(self.core.clone(), Arc::clone(&table), signs, self.proto, &parts);
                 let request = Request::from_parts(parts, body);
                 State::Later(Box::pin(write.send(self.inner.clone(), request)))
             }
@@ -133,14 +149,18 @@ where
                 self.pass(Request::from_parts(parts, body), signs, Outcome::bypass(reason))
             }
             Ask::Pass(None) => self.pass(Request::from_parts(parts, body), signs, Outcome::forwarded(Forward::Method)),
-            Ask::Refuse(error) => {
-                let reason = Reason::BadPath;
-                self.core.stats.reason(reason);
-                let mut answer = respond::refusal(StatusCode::BAD_REQUEST, &error.to_string(), reason);
-                let outcome = Outcome { detail: Some(reason), ..Outcome::refused() };
-                signs.write(answer.headers_mut(), &outcome, None);
-                State::Ready(Some(answer))
-            }
+            Ask::Content(most) => match self.maker.and_then(Maker::for_body) {
+                Some(make) if body.size_hint().upper().is_some_and(|length| length <= most) => {
+                    let (core, table, inner, proto) =
+                        (self.core.clone(), Arc::clone(&table), self.inner.clone(), self.proto);
+                    State::Later(Box::pin(Query { core, table, inner, signs, proto, make, most }.answer(parts, body)))
+                }
+                _ => {
+                    self.core.stats.reason(Reason::QueryContent);
+                    self.pass(Request::from_parts(parts, body), signs, Outcome::bypass(Reason::QueryContent))
+                }
+            },
+            Ask::Refuse(error) => State::Ready(Some(refuse_path(&self.core, signs, &error))),
         };
         ResponseFuture { state }
     }
@@ -158,10 +178,11 @@ impl<S> CacheService<S> {
     ) -> Flow<S, B>
     where
         S: Clone,
+        B: Default,
     {
         ask::show_only_keyed(&mut parts, table, wanted.rule, &wanted.key);
         let (core, inner, rule) = (self.core.clone(), self.inner.clone(), wanted.rule.clone());
-        Flow { core, inner, rule, key: wanted.key, lookup, parts: Arc::new(parts), signs, body: PhantomData }
+        Flow { core, inner, rule, key: wanted.key, lookup, parts: Arc::new(parts), signs, content: Content::none() }
     }
 
     /// Reads the record, and its variant where the key has several and memory holds them.
@@ -224,6 +245,20 @@ impl Looked {
             _ => None,
         }
     }
+}
+
+/// The answer to a request whose path others may read otherwise.
+pub(super) fn refuse_path<RB: ResponseBody, E: Send + 'static>(
+    core: &Core,
+    signs: Signs,
+    error: &TargetError,
+) -> Response<Body<RB, E>> {
+    let reason = Reason::BadPath;
+    core.stats.reason(reason);
+    let mut answer = respond::refusal(StatusCode::BAD_REQUEST, &error.to_string(), reason);
+    let outcome = Outcome { detail: Some(reason), ..Outcome::refused() };
+    signs.write(answer.headers_mut(), &outcome, None);
+    answer
 }
 
 /// An answer that the inner service gave to one request alone.

@@ -29,6 +29,8 @@ pub(super) struct Circumstances {
     /// The last answer could not be stored.
     pub(super) uncacheable: bool,
     pub(super) coalesce: Coalesce,
+    /// The route fetches the whole for the sake of a part.
+    pub(super) range_fill: bool,
 }
 
 /// Decides how a request is fetched.
@@ -39,7 +41,8 @@ pub(super) fn way(lookup: &Lookup, headers: &HeaderMap, around: Circumstances) -
     if lookup.head {
         return if around.stale { Way::Confirm } else { Way::Alone(Some(Reason::Head)) };
     }
-    if headers.contains_key(RANGE) && !around.stale {
+    let fills = around.range_fill && !around.uncacheable && !lookup.authorized;
+    if headers.contains_key(RANGE) && !around.stale && !fills {
         return Way::Alone(Some(Reason::Range));
     }
     let conditional = headers.contains_key(IF_NONE_MATCH) || headers.contains_key(IF_MODIFIED_SINCE);
@@ -59,7 +62,9 @@ mod tests {
 
     #[test]
     fn who_is_fetched_for_alone_and_who_with_others() {
-        let around = |stale, uncacheable| Circumstances { stale, uncacheable, coalesce: Coalesce::Node };
+        let around =
+            |stale, uncacheable| Circumstances { stale, uncacheable, coalesce: Coalesce::Node, range_fill: false };
+        let filling = |uncacheable| Circumstances { range_fill: true, ..around(false, uncacheable) };
         let plain = Lookup::default();
         let head = Lookup { head: true, ..Lookup::default() };
         let authorized = Lookup { authorized: true, ..Lookup::default() };
@@ -74,6 +79,9 @@ mod tests {
             (&head, None, around(false, false), Way::Alone(Some(Reason::Head))),
             (&plain, Some(RANGE), around(false, false), Way::Alone(Some(Reason::Range))),
             (&plain, Some(RANGE), around(true, false), Way::Shared),
+            (&plain, Some(RANGE), filling(false), Way::Shared),
+            (&plain, Some(RANGE), filling(true), Way::Alone(Some(Reason::Range))),
+            (&authorized, Some(RANGE), filling(false), Way::Alone(Some(Reason::Range))),
             (&plain, Some(IF_NONE_MATCH), around(false, false), Way::Shared),
             (&plain, Some(IF_NONE_MATCH), around(false, true), Way::Alone(None)),
             (&plain, Some(IF_MODIFIED_SINCE), around(true, true), Way::Apart),

@@ -119,6 +119,9 @@ impl Surroundings<'_> {
             ),
             stale_if_error: first([&draft.stale_if_error, &shared.stale_if_error], base.stale_if_error),
             max_body: first([&draft.max_body, &shared.max_body], base.max_body),
+            range_fill: first([&draft.range_fill, &shared.range_fill], base.range_fill),
+            store_post: first([&draft.store_post, &shared.store_post], base.store_post),
+            query_method: first([&draft.query_method, &shared.query_method], base.query_method),
             max_variants: first([&draft.max_variants, &shared.max_variants], base.max_variants),
             vary_on: VaryOn {
                 headers: first([&draft.vary_headers, &shared.vary_headers], base.vary_on.headers),

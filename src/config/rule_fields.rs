@@ -31,6 +31,9 @@ pub(super) struct RuleDraft {
     pub(super) stale_while_revalidate: Option<Duration>,
     pub(super) stale_if_error: Option<Duration>,
     pub(super) max_body: Option<u64>,
+    pub(super) range_fill: Option<bool>,
+    pub(super) store_post: Option<bool>,
+    pub(super) query_method: Option<Option<u64>>,
     pub(super) coalesce: Option<Coalesce>,
     pub(super) coalesce_wait: Option<Duration>,
     pub(super) bypass_param: Option<String>,
@@ -95,6 +98,11 @@ pub(super) const SHARED: &[Field<RuleDraft>] = &[
         rule.stale_if_error = r.scalar(node, scalar::duration);
     }),
     Field::new("max_body", "max_body: 8MiB", |rule, r, node| rule.max_body = r.scalar(node, scalar::size)),
+    Field::new("range_fill", "range_fill: true", |rule, r, node| rule.range_fill = r.scalar(node, scalar::boolean)),
+    Field::new("store_post", "store_post: true", |rule, r, node| rule.store_post = r.scalar(node, scalar::boolean)),
+    Field::new("query_method", "query_method: 64KiB", |rule, r, node| {
+        rule.query_method = r.scalar(node, values::size_or_off);
+    }),
     Field::new("coalesce", "coalesce: node", |rule, r, node| {
         let words = [("cluster", Coalesce::Cluster), ("node", Coalesce::Node), ("off", Coalesce::Off)];
         rule.coalesce = r.scalar(node, |text| scalar::word(text, &words));

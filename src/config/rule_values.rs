@@ -167,6 +167,11 @@ pub(super) fn max_variants(text: &str) -> Result<usize, Fault> {
     scalar::whole_number(text, 1, 1024).map(|number| usize::try_from(number).unwrap_or(1))
 }
 
+/// A size, or nothing.
+pub(super) fn size_or_off(text: &str) -> Result<Option<u64>, Fault> {
+    if text == "off" { Ok(None) } else { scalar::size(text).map(Some) }
+}
+
 /// A media type without parameters, lower case.
 pub(super) fn media_type(text: &str) -> Result<String, Fault> {
     let token =

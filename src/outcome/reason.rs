@@ -13,6 +13,8 @@ pub enum Reason {
     Cookie,
     /// A GET with a body.
     RequestBody,
+    /// A QUERY whose content cannot be part of the key.
+    QueryContent,
     /// The request asks for another protocol on this connection.
     Upgrade,
     /// The request has a precondition that only the upstream can judge (`If-Match`, `If-Unmodified-Since`).
@@ -59,6 +61,8 @@ pub enum Reason {
     Expired,
     /// A 206 or another answer to part of a resource.
     Partial,
+    /// The answer to a POST does not say that it stands for a GET.
+    Post,
     /// An event stream, gRPC or multipart stream.
     Stream,
     /// `store_if`: the body is shorter than the route wants.
@@ -134,6 +138,9 @@ impl Reason {
             Self::Authorization => ("authorization", "The request carries credentials that the route does not key on."),
             Self::Cookie => ("cookie", "The request carries a cookie named in bypass.if_cookie."),
             Self::RequestBody => ("request-body", "A GET with a body is never answered from the cache."),
+            Self::QueryContent => {
+                ("query-content", "The content of the QUERY is larger than query_method, or its length is not known.")
+            }
             Self::Upgrade => ("upgrade", "The request asks for another protocol on its connection."),
             Self::Precondition => ("precondition", "Only the upstream can judge If-Match and If-Unmodified-Since."),
             Self::Range => ("range", "The request asks for a part of a response that is not stored."),
@@ -162,6 +169,7 @@ impl Reason {
             Self::NoLifetime => ("no-lifetime", "The response has no freshness lifetime and no validator."),
             Self::Expired => ("expired", "The response was stale on arrival and has no validator."),
             Self::Partial => ("partial", "The response is part of a resource."),
+            Self::Post => ("post", "The answer to the POST does not say that it stands for a GET."),
             Self::Stream => ("stream", "The response is a stream."),
             Self::BodyTooSmall => ("body-too-small", "The body is shorter than store_if.min_body."),
             Self::BodyRefused => ("body-refused", "The body is one of store_if.body_not."),

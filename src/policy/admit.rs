@@ -105,7 +105,7 @@ fn judge(
     times: Times,
     options: &Options,
 ) -> Result<Storable, Reason> {
-    if request.method != Method::GET {
+    if request.method != Method::GET && request.method != Method::QUERY {
         return Err(Reason::Head);
     }
     let headers = &response.headers;

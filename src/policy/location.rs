@@ -14,7 +14,7 @@ pub fn named_resources(base: &str, hosts: &[&str], answer: &HeaderMap) -> Vec<St
 }
 
 /// Resolves a reference against the path of a request (RFC 3986 §5.2), to the same origin alone.
-fn resolve(base: &str, hosts: &[&str], reference: &str) -> Option<String> {
+pub(super) fn resolve(base: &str, hosts: &[&str], reference: &str) -> Option<String> {
     let reference = reference.split('#').next().unwrap_or_default();
     let lower = reference.to_ascii_lowercase();
     let has_scheme = ["http:", "https:"].into_iter().find(|scheme| lower.starts_with(scheme));

@@ -43,6 +43,14 @@ pub struct Options {
     pub bypass_cookies: Vec<String>,
     /// What a body must be to be stored.
     pub store_if: StoreIf,
+    /// Whether a request for a part of what is not stored fetches the whole of it, to be stored, and is answered from
+    /// that. It is passed on.
+    pub range_fill: bool,
+    /// How large the content of a QUERY may be for it to be answered from the cache. `None`: QUERY is passed on.
+    pub query_method: Option<u64>,
+    /// Whether the answer to a POST that says for how long and under which path it may be reused is stored for GET. It is
+    /// not.
+    pub store_post: bool,
 }
 
 /// Which statuses are stored.
@@ -125,6 +133,9 @@ impl Default for Options {
             vary_on: VaryOn::default(),
             bypass_cookies: Vec::new(),
             store_if: StoreIf::default(),
+            range_fill: false,
+            query_method: None,
+            store_post: false,
         }
     }
 }

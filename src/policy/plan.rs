@@ -32,14 +32,15 @@ pub struct Lookup {
     pub client: ClientTerms,
 }
 
-/// Decides whether a GET or HEAD under a cached route is looked up.
+/// Decides whether a GET, a HEAD, or a QUERY whose content is keyed is looked up under a cached route.
 pub fn plan(parts: &request::Parts, body_is_empty: bool, options: &Options) -> Plan {
     let headers = &parts.headers;
     let honors_client = options.client_cache_control == ClientCacheControl::Honor;
     if body_is_empty && !honors_client && options.bypass_cookies.is_empty() && is_plain(headers) {
         return Plan::Lookup(Lookup { head: parts.method == Method::HEAD, plain: true, ..Lookup::default() });
     }
-    if !body_is_empty || announces_body(headers) {
+    // The content of a QUERY is what it asks (RFC 10008 §2): it is part of the key.
+    if parts.method != Method::QUERY && (!body_is_empty || announces_body(headers)) {
         return Plan::Bypass(Reason::RequestBody);
     }
     if asks_for_upgrade(headers) {
@@ -162,6 +163,9 @@ mod tests {
             assert_eq!(bypass(fields, &Options::default()), reason, "{fields:?}");
         }
         assert_eq!(plan(&request(&[]), false, &Options::default()), Plan::Bypass(Reason::RequestBody));
+        let mut query = request(&[("content-length", "1")]);
+        query.method = Method::QUERY;
+        assert!(matches!(plan(&query, false, &Options::default()), Plan::Lookup(lookup) if !lookup.plain));
     }
 
     #[test]

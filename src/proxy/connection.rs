@@ -3,11 +3,12 @@
 use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use http::header::UPGRADE;
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -17,9 +18,12 @@ use tower::util::{Oneshot, ServiceExt};
 use tower_service::Service;
 
 use super::aside::Aside;
+use super::between::{After, Between};
 use super::body::BoxError;
 use super::drain::{Guard, Phase};
+use super::incoming::ClientBody;
 use super::listen::Limits;
+use super::outbox::Outbox;
 use super::patience::Patience;
 
 /// How connections are served.
@@ -44,6 +48,8 @@ enum Opening {
 struct Entrance<S> {
     service: RefCell<S>,
     guard: Guard,
+    /// Where interim responses wait; HTTP/2 has none, since hyper sends none there.
+    outbox: Option<Arc<Outbox>>,
     /// Hears of the first request, where nobody else does.
     first: Option<Patience>,
 }
@@ -65,9 +71,9 @@ pin_project! {
 pin_project! {
     /// A call of a connection's service: at once where it is ready, as it nearly always is, else once it is.
     #[project = Calling]
-    enum Call<S: Service<Request<Incoming>>> {
+    enum Call<S: Service<Request<ClientBody>>> {
         Direct { #[pin] answer: S::Future },
-        Waiting { answer: Pin<Box<Oneshot<S, Request<Incoming>>>> },
+        Waiting { answer: Pin<Box<Oneshot<S, Request<ClientBody>>>> },
     }
 }
 
@@ -97,9 +103,9 @@ impl Protocols {
     /// Serves a connection until either side has had enough of it.
     pub(super) async fn serve<S, B>(&self, stream: TcpStream, service: S, guard: Guard)
     where
-        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+        S: Service<Request<ClientBody>, Response = Response<B>> + Clone + Send + 'static,
         S::Future: Send + 'static,
-        S::Error: Into<BoxError>,
+        S::Error: Into<BoxError> + Send,
         B: http_body::Body + Send + 'static,
         B::Data: Send,
         B::Error: Into<BoxError>,
@@ -113,14 +119,16 @@ impl Protocols {
         match opening {
             Ok(Ok(Opening::Http1)) => {
                 let patience = Patience::new();
-                let entrance = Entrance { service, guard: guard.clone(), first: None };
+                let outbox = Arc::new(Outbox::default());
+                let io = Between::new(io, Arc::clone(&outbox));
+                let entrance = Entrance { service, guard: guard.clone(), outbox: Some(outbox), first: None };
                 let http1 = self.http1.clone().timer(patience.clone()).serve_connection(io, entrance).with_upgrades();
                 attend(http1, |http1| http1.graceful_shutdown(), self.over(&guard, patience), guard).await;
             }
             Ok(Ok(Opening::Http2)) => {
                 // HTTP/2 has a timeout of its own only once both sides have greeted.
                 let patience = Patience::waiting();
-                let entrance = Entrance { service, guard: guard.clone(), first: Some(patience.clone()) };
+                let entrance = Entrance { service, guard: guard.clone(), outbox: None, first: Some(patience.clone()) };
                 let http2 = self.http2.serve_connection(io, entrance);
                 attend(http2, |http2| http2.graceful_shutdown(), self.over(&guard, patience), guard).await;
             }
@@ -169,11 +177,11 @@ fn recognise(head: &[u8]) -> Opening {
 
 impl<S> hyper::service::Service<Request<Incoming>> for Entrance<S>
 where
-    S: Service<Request<Incoming>> + Clone,
+    S: Service<Request<ClientBody>> + Clone,
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = Call<S>;
+    type Future = After<Call<S>>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         if let Some(first) = &self.first {
@@ -182,16 +190,21 @@ where
         if request.headers().contains_key(UPGRADE) {
             request.extensions_mut().insert(self.guard.clone());
         }
+        // RFC 9110 §15.2: a client of HTTP/1.0 is sent no interim response.
+        let outbox = self.outbox.as_ref().filter(|_| request.version() == Version::HTTP_11);
+        let interim = outbox.map(Outbox::begin);
+        let request = request.map(|body| ClientBody::new(body, interim));
         let mut service = self.service.borrow_mut();
-        match service.poll_ready(&mut Context::from_waker(Waker::noop())) {
+        let call = match service.poll_ready(&mut Context::from_waker(Waker::noop())) {
             // Invariant: readiness is used once, by the service that has it.
             Poll::Ready(Ok(())) => Call::Direct { answer: service.call(request) },
             _ => Call::Waiting { answer: Box::pin(service.clone().oneshot(request)) },
-        }
+        };
+        After::new(call, outbox.map(Arc::clone))
     }
 }
 
-impl<S: Service<Request<Incoming>>> Future for Call<S> {
+impl<S: Service<Request<ClientBody>>> Future for Call<S> {
     type Output = Result<S::Response, S::Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use http::StatusCode;
 use http::header::{EXPECT, HeaderMap};
-use http::{Request, StatusCode};
 use tokio::sync::oneshot;
 use tokio::time::Sleep;
 
@@ -25,8 +25,12 @@ pub(super) struct Gate {
 /// Keeps a shut gate from being given up. Held as long as an answer is read that came instead of a `100`.
 #[derive(Clone, Debug)]
 pub(super) struct Latch {
-    _opener: Arc<Mutex<Option<oneshot::Sender<()>>>>,
+    _opener: Opener,
 }
+
+/// Opens a gate. Dropping the last one gives it up.
+#[derive(Clone, Debug)]
+pub(super) struct Opener(Arc<Mutex<Option<oneshot::Sender<()>>>>);
 
 /// The upstream answered without having asked for the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,19 +42,27 @@ pub(super) fn is_expected(headers: &HeaderMap) -> bool {
     headers.get(EXPECT).is_some_and(|expectation| expectation.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
-/// A gate that the upstream's answer to this request opens, or at the latest the end of this time.
-pub(super) fn gate<B>(request: &mut Request<B>, patience: Duration) -> (Gate, Latch) {
+/// A gate, and what opens it before this time is over.
+pub(super) fn gate(patience: Duration) -> (Gate, Opener) {
     let (opener, opened) = oneshot::channel();
-    let opener = Arc::new(Mutex::new(Some(opener)));
-    let latch = Latch { _opener: Arc::clone(&opener) };
-    hyper::ext::on_informational(request, move |interim| {
-        if interim.status() == StatusCode::CONTINUE {
-            let opener = opener.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let gate = Gate { opened, patience: Box::pin(tokio::time::sleep(patience)), open: false };
+    (gate, Opener(Arc::new(Mutex::new(Some(opener)))))
+}
+
+impl Opener {
+    /// Opens the gate at a `100`.
+    pub(super) fn heard(&self, interim: StatusCode) {
+        if interim == StatusCode::CONTINUE {
+            let opener = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
             // Nobody waits any more when the request was abandoned.
             let _ = opener.map(|opener| opener.send(()));
         }
-    });
-    (Gate { opened, patience: Box::pin(tokio::time::sleep(patience)), open: false }, latch)
+    }
+
+    /// Keeps the gate from being given up.
+    pub(super) fn latch(&self) -> Latch {
+        Latch { _opener: self.clone() }
+    }
 }
 
 impl Gate {

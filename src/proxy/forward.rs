@@ -210,7 +210,7 @@ fn drop_second_spellings(headers: &mut HeaderMap) {
 }
 
 /// The protocol is the one of the message as it was received (RFC 9110 §7.6.3).
-fn via(received: Version) -> HeaderValue {
+pub(super) fn via(received: Version) -> HeaderValue {
     HeaderValue::from_static(match received {
         Version::HTTP_10 => "1.0 larder",
         Version::HTTP_2 => "2 larder",

@@ -20,6 +20,7 @@
 
 mod answer;
 mod aside;
+mod between;
 mod body;
 mod coding;
 mod config;
@@ -30,8 +31,11 @@ mod edge;
 mod expect;
 mod fault;
 mod forward;
+mod incoming;
+mod interim;
 mod listen;
 mod network;
+mod outbox;
 mod patience;
 mod service;
 mod tunnel;
@@ -39,6 +43,7 @@ mod tunnel;
 pub use body::Body;
 pub use config::{HostHeader, ProxyConfig, UpstreamError};
 pub use edge::{Edge, EdgeBody, EdgeError, EdgeFuture, EdgeRules, HostName, check, pass};
+pub use incoming::ClientBody;
 pub use listen::{ClientAddr, Drained, Limits, serve};
 pub use network::Network;
 pub use service::{Proxy, ResponseFuture};

@@ -22,10 +22,11 @@ use super::coding;
 use super::config::ProxyConfig;
 use super::connect::{Connector, Used};
 use super::drain::Guard;
-use super::expect::{self, Latch};
+use super::expect::{self, Latch, Opener};
 use super::fault::Failure;
 use super::forward::{self, BadTarget, Exchange, Rules};
 use super::listen::ClientAddr;
+use super::outbox::Interim;
 use super::tunnel;
 use crate::outcome::Reason;
 
@@ -112,15 +113,21 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<B>) -> ResponseFuture {
+    fn call(&mut self, mut request: Request<B>) -> ResponseFuture {
         let (inner, client) = (Arc::clone(&self.inner), self.client);
+        let interim = Interim::of(request.body_mut());
         let request = request.map(Upload::new);
-        ResponseFuture(Box::pin(async move { inner.forward(request, client).await }))
+        ResponseFuture(Box::pin(async move { inner.forward(request, client, interim).await }))
     }
 }
 
 impl Inner {
-    async fn forward(&self, request: Request<Upload>, client: Option<IpAddr>) -> Response<Body> {
+    async fn forward(
+        &self,
+        request: Request<Upload>,
+        client: Option<IpAddr>,
+        interim: Option<Interim>,
+    ) -> Response<Body> {
         let (mut parts, body) = request.into_parts();
         let (upgrade, guard) = (parts.extensions.remove::<OnUpgrade>(), parts.extensions.remove::<Guard>());
         let exchange = match forward::request(&mut parts, !body.is_empty(), client, &self.rules) {
@@ -131,7 +138,7 @@ impl Inner {
             }
         };
         let method = parts.method.clone();
-        let answered = match self.send(parts, body).await {
+        let answered = match self.send(parts, body, interim).await {
             Ok(answered) => answered,
             Err(failure) => return failure.answer(),
         };
@@ -150,11 +157,11 @@ impl Inner {
 
     /// Sends a request, and once more on a fresh connection when an idle one turned out dead and nothing can have
     /// happened because of it (RFC 9110 §9.2.2).
-    async fn send(&self, parts: request::Parts, body: Upload) -> Result<Answered, Failure> {
+    async fn send(&self, parts: request::Parts, body: Upload, interim: Option<Interim>) -> Result<Answered, Failure> {
         let again = Repeatable::of(&parts, &body);
-        match (self.attempt(&self.client, Request::from_parts(parts, body)).await, again) {
+        match (self.attempt(&self.client, Request::from_parts(parts, body), interim.clone()).await, again) {
             (Err(Failure::Idle), Some(Repeatable(parts))) => {
-                self.attempt(&self.fresh, Request::from_parts(parts, Upload::Empty)).await
+                self.attempt(&self.fresh, Request::from_parts(parts, Upload::Empty), interim).await
             }
             (outcome, _) => outcome,
         }
@@ -164,9 +171,10 @@ impl Inner {
         &self,
         client: &Client<Connector, Upload>,
         mut request: Request<Upload>,
+        interim: Option<Interim>,
     ) -> Result<Answered, Failure> {
         let progress = request.body().progress();
-        let latch = self.hold_back(&mut request);
+        let latch = self.listen(&mut request, interim);
         let answered = within(self.response_timeout, progress, client.request(request));
         let mut response = match answered.await {
             Some(Ok(response)) => response,
@@ -182,12 +190,30 @@ impl Inner {
         Ok(Answered { response, latch })
     }
 
-    /// Keeps back a body for which the client waits to be asked. HTTP/2 does not tell of interim answers.
-    fn hold_back(&self, request: &mut Request<Upload>) -> Option<Latch> {
-        let waits = request.version() == Version::HTTP_11 && expect::is_expected(request.headers());
-        let (gate, latch) = waits.then(|| expect::gate(request, self.continue_timeout))?;
-        request.body_mut().put_behind(gate);
-        Some(latch)
+    /// Listens to what the upstream says before its answer: it is for the client, except for the `100` that asks for a
+    /// body which is kept back until then. HTTP/2 does not tell of interim answers.
+    fn listen(&self, request: &mut Request<Upload>, interim: Option<Interim>) -> Option<Latch> {
+        if request.version() != Version::HTTP_11 {
+            return None;
+        }
+        let opener = expect::is_expected(request.headers()).then(|| {
+            let (gate, opener) = expect::gate(self.continue_timeout);
+            request.body_mut().put_behind(gate);
+            opener
+        });
+        let latch = opener.as_ref().map(Opener::latch);
+        if opener.is_some() || interim.is_some() {
+            hyper::ext::on_informational(request, move |response| {
+                let status = response.status();
+                if let Some(opener) = &opener {
+                    opener.heard(status);
+                }
+                if let Some(interim) = &interim {
+                    interim.pass(status, response.version(), response.headers());
+                }
+            });
+        }
+        latch
     }
 }
 

@@ -9,11 +9,9 @@ use crate::cache::{Cache, CacheLayer, CacheService, ForwardedProto, OnStoreError
 use crate::clock::Clock;
 use crate::config::{Config, HostHeader, Memory, OnError, Redis, RedisUrl};
 use crate::proxy::{
-    self, ClientAddr, Edge, EdgeError, EdgeRules, HostName, Network, Proxy, ProxyConfig, UpstreamError,
+    self, ClientAddr, ClientBody, Edge, EdgeError, EdgeRules, HostName, Network, Proxy, ProxyConfig, UpstreamError,
 };
 use crate::store::{MemoryStore, NearConfig, RedisConfig, RedisConfigError, RedisStore, RedisTls, Store, TieredStore};
-
-use super::upload::Uploads;
 
 /// An admin listener that others can reach needs a token of at least this many characters.
 const MIN_TOKEN: usize = 16;
@@ -152,7 +150,7 @@ pub(super) fn stack(config: &Config, cache: &Cache) -> Result<Stack, StartError>
     // Both types read the same text; one that the configuration accepted and the proxy does not is left untrusted.
     let trusted: Vec<Network> = config.trusted_proxies.iter().filter_map(|net| net.to_string().parse().ok()).collect();
     let proxy = Proxy::new(ProxyConfig::new(upstream)?.host_header(host_header).trusted_proxies(trusted));
-    Ok(Stack { rules: Arc::new(edge_rules(config)?), cache: cache.layer(), proxy })
+    Ok(Stack { rules: Arc::new(edge_rules(config)?), cache: cache.layer().with_query::<ClientBody>(), proxy })
 }
 
 /// What is turned away before the cache sees it.
@@ -166,10 +164,10 @@ pub(super) fn edge_rules(config: &Config) -> Result<EdgeRules, StartError> {
 
 impl Stack {
     /// What the requests of one connection go through.
-    pub(super) fn connect(&self, client: ClientAddr) -> Edge<Uploads<CacheService<Proxy>>> {
+    pub(super) fn connect(&self, client: ClientAddr) -> Edge<CacheService<Proxy>> {
         let proto = if self.proxy.trusts(client) { ForwardedProto::Believed } else { ForwardedProto::Replaced };
         let cached = self.cache.clone().forwarded_proto(proto).layer(self.proxy.for_client(client));
-        Edge::new(Uploads::new(cached), Arc::clone(&self.rules))
+        Edge::new(cached, Arc::clone(&self.rules))
     }
 }
 

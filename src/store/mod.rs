@@ -92,6 +92,14 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// held a lease before can store.
     fn invalidate(&self, selector: &Selector) -> Reply<Result<Cleared, StoreError>>;
 
+    /// The same, but leaves this lease to its holder, who will store what was made after all that is cleared. It still
+    /// ends by any other invalidation, also one that is carried out at the same time.
+    ///
+    /// A store that cannot tell the two apart ends the lease: then nothing is stored.
+    fn invalidate_around(&self, selector: &Selector, _lease: &Lease) -> Reply<Result<Cleared, StoreError>> {
+        self.invalidate(selector)
+    }
+
     /// Counts what an invalidation would delete.
     fn count(&self, selector: &Selector) -> Reply<Result<u64, StoreError>>;
 

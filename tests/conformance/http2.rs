@@ -12,13 +12,13 @@ use bytes::Bytes;
 use http::header::HeaderMap;
 use http::{HeaderValue, Request, Response};
 use http_body_util::Empty;
-use hyper::body::{Body, Frame, Incoming};
+use hyper::body::{Body, Frame};
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use larder::cache::Cache;
 use larder::policy::{Options, StoreStatus};
-use larder::proxy::{Edge, EdgeRules, Limits, Proxy, ProxyConfig, serve};
+use larder::proxy::{ClientBody, Edge, EdgeRules, Limits, Proxy, ProxyConfig, serve};
 use larder::route::{Rule, Table};
 use larder::store::MemoryStore;
 use tokio::net::TcpListener;
@@ -56,7 +56,7 @@ async fn origin(script: Script) -> SocketAddr {
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let script = script.clone();
-            let service = service_fn(move |_: Request<Incoming>| {
+            let service = service_fn(move |_: Request<ClientBody>| {
                 let answer = script.lock().unwrap().pop_front().expect("an answer is left");
                 async move { Ok::<_, Infallible>(answer) }
             });
@@ -78,7 +78,7 @@ async fn front(origin: SocketAddr) -> SocketAddr {
     let rules = Arc::new(EdgeRules::default());
     let connect = move |client| {
         let bodiless =
-            ServiceBuilder::new().map_request(|request: Request<Incoming>| request.map(|_| Empty::<Bytes>::new()));
+            ServiceBuilder::new().map_request(|request: Request<ClientBody>| request.map(|_| Empty::<Bytes>::new()));
         Edge::new(bodiless.service(cache.layer(proxy.for_client(client))), Arc::clone(&rules))
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");

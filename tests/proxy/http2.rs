@@ -3,26 +3,17 @@
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty, Full};
-use hyper::client::conn::http2::{SendRequest, handshake};
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use larder::proxy::{Edge, EdgeRules, Limits, Proxy, ProxyConfig, serve};
-use tokio::net::{TcpListener, TcpStream};
+use larder::proxy::{ClientBody, Edge, EdgeRules, Limits, Proxy, ProxyConfig, serve};
+use tokio::net::TcpListener;
 
 use crate::front::Front;
 use crate::origin::Origin;
-
-async fn speak(front: &Front) -> SendRequest<Full<Bytes>> {
-    let stream = TcpStream::connect(front.address()).await.unwrap();
-    let (client, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
-    tokio::spawn(connection);
-    client
-}
 
 #[tokio::test]
 async fn one_port_speaks_http2_too() {
     let origin = Origin::start().await;
     let front = Front::before(&origin).await;
-    let mut client = speak(&front).await;
+    let mut client = front.http2().await;
     let request = Request::post("http://shop.example/a?b").body(Full::from("hi")).unwrap();
     let answered = client.send_request(request);
     let serving = async {
@@ -45,7 +36,7 @@ async fn one_port_speaks_http2_too() {
 async fn the_edge_holds_for_http2_too() {
     let origin = Origin::start().await;
     let front = Front::before(&origin).await;
-    let mut client = speak(&front).await;
+    let mut client = front.http2().await;
     let trace = Request::builder().method(Method::TRACE).uri("http://a/").body(Full::default()).unwrap();
     assert_eq!(client.send_request(trace).await.unwrap().status(), StatusCode::METHOD_NOT_ALLOWED);
     let other = Request::get("http://a/").header("host", "b").body(Full::default()).unwrap();
@@ -56,7 +47,7 @@ async fn the_edge_holds_for_http2_too() {
 async fn a_broken_body_breaks_the_stream() {
     let origin = Origin::start().await;
     let front = Front::before(&origin).await;
-    let mut client = speak(&front).await;
+    let mut client = front.http2().await;
     let answered = client.send_request(Request::get("http://a/").body(Full::default()).unwrap());
     let serving = async {
         let mut upstream = origin.accept().await;
@@ -68,10 +59,29 @@ async fn a_broken_body_breaks_the_stream() {
 }
 
 #[tokio::test]
+async fn interim_responses_end_where_http2_begins() {
+    let origin = Origin::start().await;
+    let front = Front::before(&origin).await;
+    let mut client = front.http2().await;
+    let answered = client.send_request(Request::get("http://a/").body(Full::default()).unwrap());
+    let serving = async {
+        let mut upstream = origin.accept().await;
+        upstream.head().await;
+        upstream.send("HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n").await;
+        upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+        upstream
+    };
+    let (response, _upstream) = tokio::join!(answered, serving);
+    let response = response.unwrap();
+    assert_eq!((response.status(), response.headers().get("link")), (StatusCode::OK, None));
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "ok");
+}
+
+#[tokio::test]
 async fn an_upstream_that_speaks_http2_is_spoken_to_in_it() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let echo = tower::service_fn(|request: Request<hyper::body::Incoming>| async move {
+    let echo = tower::service_fn(|request: Request<ClientBody>| async move {
         let said = format!("{:?} {} {:?}", request.version(), request.uri(), request.headers().get("te"));
         Ok::<_, std::convert::Infallible>(Response::new(Full::new(Bytes::from(said))))
     });

@@ -1,6 +1,6 @@
 //! The proxy between a scripted origin and a client that speaks bytes.
 #![cfg(feature = "server")]
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "what goes wrong here fails the test")]
+#![expect(clippy::expect_used, clippy::panic, reason = "what goes wrong here fails the test")]
 #![expect(clippy::disallowed_methods, reason = "servers and clients run beside the test")]
 
 #[path = "../rig/origin.rs"]
@@ -14,6 +14,11 @@ mod faults;
 mod forwarding;
 mod front;
 mod http2;
+mod interim;
+mod posts;
+mod query;
+mod ranges;
 mod retry;
 mod serving;
+mod trailers;
 mod upgrade;

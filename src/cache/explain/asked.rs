@@ -6,7 +6,7 @@ use http::header::HeaderMap;
 use http::{Method, request};
 
 use super::{Question, Step, secs};
-use crate::cache::ask;
+use crate::cache::ask::{self, Asked};
 use crate::cache::handle::Core;
 use crate::cache::keyed::{self, ForwardedProto};
 use crate::key::MAX_PHYSICAL_LEN;
@@ -59,6 +59,12 @@ fn method(method: &Method) -> Step {
         () if *method == Method::HEAD => {
             ("read", "A HEAD is answered from a stored GET; without one it is passed on.".to_owned())
         }
+        () if *method == Method::QUERY => (
+            "safe",
+            "A QUERY clears nothing; under a route with `query_method` it is looked up by its content, which is not \
+             known here."
+                .to_owned(),
+        ),
         () if method.is_safe() => {
             ("safe", format!("{method} is passed on; it is neither looked up nor clears anything."))
         }
@@ -134,7 +140,8 @@ fn key(core: &Core, table: &Table, rule: &Rule, proto: ForwardedProto, request: 
         })
         .collect();
     let plan = policy::plan(request, true, rule.policy());
-    let Some(key) = ask::key(table, rule, proto, request, &plan, canonical.as_deref()) else {
+    let asked = Asked { query: canonical.as_deref(), content: None };
+    let Some(key) = ask::key(table, rule, proto, request, &plan, asked) else {
         return Step::new(Question::Key, "no-host", Reason::NoHost.sentence());
     };
     let host = match table.host() {

@@ -22,7 +22,8 @@ pub(super) fn way(
     stale: bool,
 ) -> (Way, Step) {
     let uncacheable = core.uncacheable.contains(&wanted.key, core.clock.now());
-    let around = Circumstances { stale, uncacheable, coalesce: wanted.rule.coalescing() };
+    let (coalesce, range_fill) = (wanted.rule.coalescing(), wanted.rule.policy().range_fill);
+    let around = Circumstances { stale, uncacheable, coalesce, range_fill };
     let way = way::way(lookup, &shown.headers, around);
     let under_way = core.flights.under_way(&wanted.key);
     let (outcome, detail) = match way {

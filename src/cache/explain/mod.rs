@@ -280,6 +280,7 @@ async fn explain(core: &Core, request: &request::Parts, proto: ForwardedProto, l
             steps.push(clearing::by(&table, request));
             told(Decision::Pass, None, steps)
         }
+        Ask::Content(_) => told(Decision::Unknown, None, steps),
         Ask::Pass(_) => told(Decision::Pass, None, steps),
         Ask::Bypass(wanted, _) => {
             let shown = shown(&table, &wanted, request);

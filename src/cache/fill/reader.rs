@@ -33,6 +33,11 @@ impl<RB: ResponseBody, E: Send + 'static> Reader<RB, E> {
         Self { fill, place, leads }
     }
 
+    /// A follower beside this one.
+    pub(in crate::cache) fn beside(&self) -> Self {
+        Self::new(self.fill.clone(), false)
+    }
+
     /// The head of the response, once it is there.
     pub(in crate::cache) async fn head(&mut self) -> Landed<RB, E> {
         let (place, leads) = (self.place, self.leads);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::header::{AGE, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
+use http::header::{AGE, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRAILER};
 use http::{Extensions, StatusCode, Version, response};
 
 use crate::clock::Timestamp;
@@ -88,6 +88,10 @@ impl Shown {
         fields.insert(AGE, HeaderValue::from(self.age(now).as_secs()));
         if let Some(length) = self.content_length {
             fields.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        // Trailers are not stored, and so not announced by what is; those who share the body get them with it.
+        for names in self.original.get_all(TRAILER) {
+            fields.append(TRAILER, names.clone());
         }
         fields
     }

@@ -23,6 +23,7 @@ use super::record::FILL_FOR;
 use super::scripts::{FORGET, MARK, TELL};
 use crate::invalidation::Selector;
 use crate::key::Key;
+use crate::store::Lease;
 
 /// Records handled at once.
 const BATCH: usize = 200;
@@ -31,35 +32,69 @@ const SCAN_COUNT: u32 = 500;
 
 /// What a sweep does with what it finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sweep {
+pub(super) enum Sweep<'s> {
     Count,
     Delete,
+    /// As `Delete`, but one lease stays.
+    Around(&'s Spared),
+}
+
+/// A lease that a sweep leaves to its holder.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Spared {
+    record: String,
+    member: String,
+    token: String,
+}
+
+impl Sweep<'_> {
+    fn deletes(self) -> bool {
+        self != Sweep::Count
+    }
+
+    /// The lease that stays in the record of this name.
+    fn spares(&self, record: &str) -> &str {
+        match self {
+            Sweep::Around(spared) if spared.record == record => &spared.token,
+            _ => "",
+        }
+    }
+
+    /// Whether this member of an index is still to be found.
+    fn keeps(self, member: &str) -> bool {
+        matches!(self, Sweep::Around(spared) if spared.member == member)
+    }
 }
 
 /// The members of an index with their scores, as the server wrote them.
 type Members = Vec<(String, String)>;
 
 impl Redis {
+    pub(super) fn spared(&self, lease: &Lease) -> Option<Spared> {
+        let (record, member) = (self.names.record(lease.key()), lease.key().physical());
+        lease.token().map(|token| Spared { record, member, token: token.to_string() })
+    }
+
     /// Finds what the selector names; says how many records held an entry.
     ///
     /// A fetch that got no lease is found by nothing here. Every node is told that something was cleared, and keeps
     /// later requests from such a fetch.
-    pub(super) async fn sweep(self: &Arc<Self>, selector: &Selector, sweep: Sweep) -> Result<u64, Fault> {
+    pub(super) async fn sweep(self: &Arc<Self>, selector: &Selector, sweep: Sweep<'_>) -> Result<u64, Fault> {
         let held = self.sweep_records(selector, sweep).await?;
-        if sweep == Sweep::Delete {
+        if sweep.deletes() {
             self.link.run(Lane::Write, self.wide(), &TELL, &self.names.news(), Vec::new()).await?;
         }
         Ok(held)
     }
 
-    async fn sweep_records(self: &Arc<Self>, selector: &Selector, sweep: Sweep) -> Result<u64, Fault> {
+    async fn sweep_records(self: &Arc<Self>, selector: &Selector, sweep: Sweep<'_>) -> Result<u64, Fault> {
         let (index, label) = match selector {
             Selector::Key(key) if key.as_str().contains('#') => {
-                return self.drop_record(&self.names.record(key), "", sweep == Sweep::Delete, self.wide()).await;
+                return self.drop_all(&[self.names.record(key)], "", sweep).await;
             }
             Selector::Key(key) => (self.names.group(key.as_str()), String::new()),
             Selector::Tag(tag) => {
-                if sweep == Sweep::Delete {
+                if sweep.deletes() {
                     let lifetime = (FILL_FOR * 2).as_millis().to_string();
                     self.link
                         .run(Lane::Write, self.wide(), &MARK, &self.names.mark(tag), vec![lifetime.into()])
@@ -81,16 +116,20 @@ impl Redis {
             names.push(self.names.record(key));
         }
         let held = self.drop_all(&names, &label, sweep).await?;
-        if sweep == Sweep::Delete {
-            self.forget(&index, members).await;
+        if sweep.deletes() {
+            let gone = members.into_iter().filter(|(member, _)| !sweep.keeps(member)).collect();
+            self.forget(&index, gone).await;
         }
         Ok(held)
     }
 
-    async fn drop_all(self: &Arc<Self>, names: &[String], label: &str, sweep: Sweep) -> Result<u64, Fault> {
+    async fn drop_all(self: &Arc<Self>, names: &[String], label: &str, sweep: Sweep<'_>) -> Result<u64, Fault> {
         let mut held = 0;
         for batch in names.chunks(BATCH) {
-            let drops = batch.iter().map(|name| self.drop_record(name, label, sweep == Sweep::Delete, self.wide()));
+            let drops = batch.iter().map(|name| {
+                let delete = sweep.deletes().then(|| sweep.spares(name));
+                self.drop_record(name, label, delete, self.wide())
+            });
             for dropped in gather(drops).await {
                 held += dropped?;
             }
@@ -144,7 +183,7 @@ impl Redis {
     }
 
     /// Finds records by looking at every name, on every node.
-    async fn scan(self: &Arc<Self>, selector: &Selector, label: &str, sweep: Sweep) -> Result<u64, Fault> {
+    async fn scan(self: &Arc<Self>, selector: &Selector, label: &str, sweep: Sweep<'_>) -> Result<u64, Fault> {
         let beginning = match selector {
             Selector::Key(key) => key.resource().to_owned(),
             Selector::Glob(glob) => literal_head(glob),

@@ -6,21 +6,30 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::clear::Sweep;
+use super::clear::{Spared, Sweep};
 use super::fault::Fault;
 use super::link::State;
 use super::{Redis, spawn};
 use crate::invalidation::{Cleared, Selector};
+use crate::store::Lease;
 
 /// An invalidation that is kept unless it was carried out, dropped futures included.
 pub(super) struct Kept {
     redis: Arc<Redis>,
     selector: Option<Selector>,
+    /// A lease that stays, unless the invalidation has to wait.
+    spared: Option<Spared>,
 }
 
 impl Kept {
     pub(super) fn new(redis: Arc<Redis>, selector: Selector) -> Self {
-        Self { redis, selector: Some(selector) }
+        Self { redis, selector: Some(selector), spared: None }
+    }
+
+    /// Leaves this lease to its holder.
+    pub(super) fn around(mut self, lease: &Lease) -> Self {
+        self.spared = self.redis.spared(lease);
+        self
     }
 
     /// Carries the invalidation out, or keeps it.
@@ -29,7 +38,8 @@ impl Kept {
         let redis = Arc::clone(&self.redis);
         let mut swept = if redis.queue.len() > 0 { redis.catch_up_soon().await } else { Ok(0) };
         if swept.is_ok() {
-            swept = redis.sweep(&selector, Sweep::Delete).await;
+            let sweep = self.spared.as_ref().map_or(Sweep::Delete, Sweep::Around);
+            swept = redis.sweep(&selector, sweep).await;
         }
         match swept {
             Ok(deleted) => {

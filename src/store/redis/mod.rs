@@ -238,13 +238,18 @@ impl Store for RedisStore {
     fn remove(&self, key: &Key) -> Reply<Result<(), StoreError>> {
         let (redis, name) = (self.redis(), self.redis.names.record(key));
         Reply::Later(Box::pin(async move {
-            redis.drop_record(&name, "", true, redis.link.write_timeout).await?;
+            redis.drop_record(&name, "", Some(""), redis.link.write_timeout).await?;
             Ok(())
         }))
     }
 
     fn invalidate(&self, selector: &Selector) -> Reply<Result<Cleared, StoreError>> {
         let kept = Kept::new(self.redis(), selector.clone());
+        Reply::Later(Box::pin(async move { Ok(kept.carry_out().await) }))
+    }
+
+    fn invalidate_around(&self, selector: &Selector, lease: &Lease) -> Reply<Result<Cleared, StoreError>> {
+        let kept = Kept::new(self.redis(), selector.clone()).around(lease);
         Reply::Later(Box::pin(async move { Ok(kept.carry_out().await) }))
     }
 

@@ -84,19 +84,20 @@ impl Redis {
     /// Removes what proved to be no entry. That it fails leaves it to the next reader.
     async fn discard(self: &Arc<Self>, key: &Key) {
         self.garbage.fetch_add(1, Ordering::Relaxed);
-        let _ = self.drop_record(&self.names.record(key), "", true, self.link.read_timeout).await;
+        let _ = self.drop_record(&self.names.record(key), "", Some(""), self.link.read_timeout).await;
     }
 
-    /// Says whether a record holds an entry, and deletes it when asked to.
+    /// Says whether a record holds an entry, and deletes it when asked to: all of it, or all but the lease of this token.
     pub(super) async fn drop_record(
         self: &Arc<Self>,
         name: &str,
         label: &str,
-        delete: bool,
+        delete: Option<&str>,
         limit: Duration,
     ) -> Result<u64, Fault> {
-        let delete = if delete { "1" } else { "0" };
-        let held = self.link.run(Lane::Write, limit, &DROP, name, vec![delete.into(), text(label)]).await?;
+        let (delete, spared) = delete.map_or(("0", ""), |spared| ("1", spared));
+        let arguments = vec![delete.into(), text(label), text(spared)];
+        let held = self.link.run(Lane::Write, limit, &DROP, name, arguments).await?;
         Ok(u64::from(held == 1))
     }
 

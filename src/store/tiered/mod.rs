@@ -167,14 +167,12 @@ impl Store for TieredStore {
 
     fn invalidate(&self, selector: &Selector) -> Reply<Result<Cleared, StoreError>> {
         self.tier.forget(selector);
-        let (tier, answer) = (&self.tier, self.redis.invalidate(selector));
-        later(answer, || {
-            let (tier, selector) = (Arc::clone(tier), selector.clone());
-            move |cleared| {
-                tier.forget(&selector);
-                cleared
-            }
-        })
+        self.cleared(selector, self.redis.invalidate(selector))
+    }
+
+    fn invalidate_around(&self, selector: &Selector, lease: &Lease) -> Reply<Result<Cleared, StoreError>> {
+        self.tier.forget(selector);
+        self.cleared(selector, self.redis.invalidate_around(selector, lease))
     }
 
     fn count(&self, selector: &Selector) -> Reply<Result<u64, StoreError>> {
@@ -204,6 +202,23 @@ impl Store for TieredStore {
 
     fn record_name(&self, key: &Key) -> Option<String> {
         self.redis.record_name(key)
+    }
+}
+
+impl TieredStore {
+    /// Forgets again what may have been read while Redis cleared it.
+    fn cleared(
+        &self,
+        selector: &Selector,
+        answer: Reply<Result<Cleared, StoreError>>,
+    ) -> Reply<Result<Cleared, StoreError>> {
+        later(answer, || {
+            let (tier, selector) = (Arc::clone(&self.tier), selector.clone());
+            move |cleared| {
+                tier.forget(&selector);
+                cleared
+            }
+        })
     }
 }
 
