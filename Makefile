@@ -2,7 +2,7 @@
 CARGO ?= cargo
 ARGS ?=
 
-.PHONY: demo test bench lint doc ci clean
+.PHONY: demo test bench resources lint doc ci clean
 
 # The proxy before a built-in example API, on the embedded store.
 demo:
@@ -16,6 +16,10 @@ test:
 # CPU per request beside the floors and the neighbours; results land in bench-results/.
 bench:
 	$(CARGO) bench --locked --bench compare -- $(ARGS)
+
+# Memory per entry, and what large bodies and wide invalidations do to small reads.
+resources:
+	$(CARGO) bench --locked --bench resources -- $(ARGS)
 
 lint:
 	$(CARGO) fmt --all --check

@@ -266,6 +266,11 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn an_entry_costs_little_besides_its_own_bytes() {
+        assert!(size_of::<Entry>() <= 448, "{}", size_of::<Entry>());
+    }
+
+    #[test]
     fn answers_of_one_stamp_are_completed_twice_at_most() {
         let entry = sample("GET:/a", "x", Timestamp::from_secs(100), Duration::from_secs(90));
         let mut completed = 0;

@@ -234,35 +234,6 @@ async fn after_an_outage_nothing_is_read_for_a_moment() {
 }
 
 #[tokio::test]
-async fn whatever_lies_under_a_key_is_a_miss_and_is_removed() {
-    let server = RedisServer::start();
-    let rig = node(&server).await;
-    rig.fill(page("GET:/whole", "x")).await;
-    let name = "larder:GET:/a";
-    let rubbish: [&[&str]; 6] = [
-        &["SET", name, "a string"],
-        &["RPUSH", name, "a", "list"],
-        &["HSET", name, "r", "LRDE"],
-        &["HSET", name, "r", "LRDE\u{2}and then some"],
-        &["HSET", name, "r", "LRDV\u{1}"],
-        &["COPY", "larder:GET:/whole", name],
-    ];
-    for command in rubbish {
-        server.cli(command);
-        assert_eq!(get(&rig, "GET:/a").await.err(), Some(StoreError::Garbage), "{command:?}");
-        assert!(matches!(get(&rig, "GET:/a").await, Ok(Found::Absent)), "{command:?}");
-        server.cli(command);
-        rig.fill(page("GET:/a", "fresh")).await;
-        assert_eq!(rig.body("GET:/a").await.as_deref(), Some("fresh"), "{command:?}");
-        server.cli(&["DEL", name]);
-    }
-    assert!(rig.store.garbage() >= 6);
-    server.cli(&["SET", "larder:~t:t", "no index"]);
-    rig.store.invalidate(&Selector::Tag(Tag::new("t"))).wait().await.unwrap();
-    rig.fill(page("GET:/a", "x").tag("t")).await;
-}
-
-#[tokio::test]
 async fn one_node_fetches_for_the_store_and_the_other_for_its_client() {
     let server = RedisServer::start();
     let (one, two) = (node(&server).await, node(&server).await);

@@ -12,7 +12,7 @@ use super::overrides::Overrides;
 use super::reach;
 use super::rule::{self, Surroundings};
 use super::rule_fields::RuleDraft;
-use super::sections::{AdminDraft, FileDraft, MemoryDraft, RedisDraft, UnmatchedDraft};
+use super::sections::{AdminDraft, CompressDraft, FileDraft, MemoryDraft, RedisDraft, UnmatchedDraft};
 use super::settings::{Admin, Config, HostHeader, Memory, OnError, Redis};
 use super::source::At;
 use crate::route::{Rule, Table};
@@ -92,6 +92,11 @@ fn redis(section: Option<RedisDraft>, env: &Overrides, report: &mut Report<'_>) 
         connect_timeout: draft.connect_timeout.unwrap_or(base.connect_timeout),
         read_timeout: env.redis_read_timeout.or(draft.read_timeout).unwrap_or(base.read_timeout),
         write_timeout: draft.write_timeout.unwrap_or(base.write_timeout),
+        compress: match draft.compress {
+            Some(CompressDraft { off: true, .. }) => None,
+            Some(CompressDraft { min_bytes: Some(bytes), .. }) => Some(bytes),
+            _ => base.compress,
+        },
         on_error: env.on_error.or(draft.on_error.map(|at| at.value)).unwrap_or(base.on_error),
     })
 }

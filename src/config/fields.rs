@@ -8,6 +8,7 @@ pub fn fields() -> Vec<(&'static str, &'static str)> {
     let mut all = Vec::new();
     add(&mut all, sections::TOP, "the top level");
     add(&mut all, sections::REDIS, "`redis:`");
+    add(&mut all, sections::COMPRESS, "`compress:`");
     add(&mut all, sections::TLS, "`redis.tls:`");
     add(&mut all, sections::MEMORY, "`memory:`");
     add(&mut all, sections::ADMIN, "`admin:`");

@@ -45,8 +45,15 @@ pub(super) struct RedisDraft {
     pub(super) connect_timeout: Option<Duration>,
     pub(super) read_timeout: Option<Duration>,
     pub(super) write_timeout: Option<Duration>,
+    pub(super) compress: Option<CompressDraft>,
     pub(super) on_error: Option<At<OnError>>,
     pub(super) tls: Option<At<RedisTls>>,
+}
+
+#[derive(Default)]
+pub(super) struct CompressDraft {
+    pub(super) off: bool,
+    pub(super) min_bytes: Option<u64>,
 }
 
 #[derive(Default)]
@@ -126,6 +133,7 @@ pub(super) const REDIS: &[Field<RedisDraft>] = &[
     Field::new("write_timeout", "write_timeout: 500ms", |redis, r, node| {
         redis.write_timeout = r.scalar(node, scalar::time_limit);
     }),
+    Field::new("compress", "compress: { min_bytes: 4KiB }", |redis, r, node| redis.compress = compress(r, node)),
     Field::new("on_error", "on_error: bypass", |redis, r, node| {
         redis.on_error =
             r.placed(node, |text| scalar::word(text, &[("bypass", OnError::Bypass), ("error", OnError::Error)]));
@@ -146,6 +154,12 @@ pub(super) const TLS: &[Field<RedisTls>] = &[
         tls.server_name = r.scalar(node, address::host);
     }),
 ];
+
+/// `redis.compress:`, when it is a mapping.
+pub(super) const COMPRESS: &[Field<CompressDraft>] =
+    &[Field::new("min_bytes", "min_bytes: 4KiB", |compress, r, node| {
+        compress.min_bytes = r.scalar(node, scalar::size);
+    })];
 
 /// `memory:`, when it is a mapping.
 pub(super) const MEMORY: &[Field<MemoryDraft>] = &[
@@ -169,20 +183,31 @@ pub(super) const ADMIN: &[Field<AdminDraft>] = &[
 /// More names for lifetimes than this help nobody.
 const MAX_CLASSES: usize = 100;
 
-/// `off`, `false`, or a mapping.
 fn memory(reader: &mut Reader<'_>, node: &Node) -> Option<MemoryDraft> {
-    let mut draft = MemoryDraft::default();
+    let off = MemoryDraft { off: true, ..MemoryDraft::default() };
+    unless_off(reader, node, off, MEMORY, "write `memory: off`, or `memory: { max_bytes: 256MiB }`")
+}
+
+fn compress(reader: &mut Reader<'_>, node: &Node) -> Option<CompressDraft> {
+    let off = CompressDraft { off: true, ..CompressDraft::default() };
+    unless_off(reader, node, off, COMPRESS, "write `compress: off`, or `compress: { min_bytes: 4KiB }`")
+}
+
+/// `off`, `false`, or a mapping.
+fn unless_off<T: Default>(
+    reader: &mut Reader<'_>,
+    node: &Node,
+    off: T,
+    table: &[Field<T>],
+    hint: &'static str,
+) -> Option<T> {
     if let Kind::Scalar(_) = &node.kind {
         let word = |text: &str| scalar::word(text, &[("off", ()), ("false", ())]);
-        reader.scalar(node, |text| {
-            word(text).map_err(|_| {
-                Fault::new("is not `off`", format!("write `memory: off`, or `{}`", "memory: { max_bytes: 256MiB }"))
-            })
-        })?;
-        draft.off = true;
-    } else {
-        reader.fields(node, &[MEMORY], &mut draft);
+        reader.scalar(node, |text| word(text).map_err(|_| Fault::new("is not `off`", hint)))?;
+        return Some(off);
     }
+    let mut draft = T::default();
+    reader.fields(node, &[table], &mut draft);
     Some(draft)
 }
 

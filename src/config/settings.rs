@@ -66,6 +66,8 @@ pub struct Redis {
     pub read_timeout: Duration,
     /// How long a write may take. 500 ms.
     pub write_timeout: Duration,
+    /// From which size on bodies are compressed in Redis; `None` compresses nothing. 4 KiB.
+    pub compress: Option<u64>,
     /// What becomes of requests while Redis cannot be reached.
     pub on_error: OnError,
     /// How the connections of a `rediss` URL are encrypted.
@@ -131,6 +133,7 @@ impl Default for Redis {
             connect_timeout: Duration::from_secs(1),
             read_timeout: Duration::from_millis(50),
             write_timeout: Duration::from_millis(500),
+            compress: Some(4 << 10),
             on_error: OnError::default(),
             tls: RedisTls::default(),
         }

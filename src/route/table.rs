@@ -118,6 +118,15 @@ impl Table {
         &self.rules
     }
 
+    /// The largest body that any route stores.
+    pub fn largest_body(&self) -> u64 {
+        let unmatched = match &self.unmatched {
+            Unmatched::Origin(rule) => Some(rule),
+            Unmatched::Pass => None,
+        };
+        self.rules.iter().chain(unmatched).map(|rule| rule.policy().max_body).max().unwrap_or(0)
+    }
+
     /// Whether the host is keyed.
     pub fn host(&self) -> &HostRule {
         &self.host

@@ -69,7 +69,9 @@ pub async fn cache(config: &Config) -> Result<Cache, StartError> {
 pub(super) async fn cache_by(config: &Config, clock: Clock) -> Result<Cache, StartError> {
     match (&config.redis, config.memory) {
         (Some(redis), memory) => {
-            let redis = RedisStore::connect(redis_config(redis), clock.clone()).await?;
+            let largest_body = bytes(config.table.largest_body());
+            let redis = RedisConfig { largest_body, ..redis_config(redis) };
+            let redis = RedisStore::connect(redis, clock.clone()).await?;
             Ok(match near_config(memory) {
                 Some(near) => on_store(config, TieredStore::new(near, redis, clock.clone()), clock),
                 None => on_store(config, redis, clock),
@@ -97,6 +99,8 @@ pub fn redis_config(redis: &Redis) -> RedisConfig {
         connect_timeout: redis.connect_timeout,
         read_timeout: redis.read_timeout,
         write_timeout: redis.write_timeout,
+        compress: redis.compress.map(bytes),
+        largest_body: RedisConfig::default().largest_body,
         tls: RedisTls {
             ca_file: redis.tls.ca_file.clone(),
             cert_file: redis.tls.cert_file.clone(),
@@ -104,6 +108,10 @@ pub fn redis_config(redis: &Redis) -> RedisConfig {
             server_name: redis.tls.server_name.clone(),
         },
     }
+}
+
+fn bytes(size: u64) -> usize {
+    usize::try_from(size).unwrap_or(usize::MAX)
 }
 
 /// The URL with the user and the password that its `Display` leaves out. Never to be logged.
@@ -204,6 +212,18 @@ mod tests {
         assert_eq!(near_config(Memory::On { max_bytes: 3, max_ttl, degraded_ttl }), Some(near));
         assert_eq!(near_config(Memory::Off), None);
         assert_eq!(near_config(Memory::default()), Some(NearConfig::default()));
+    }
+
+    #[test]
+    fn bodies_are_compressed_as_configured() {
+        use crate::config::{Env, Source};
+        for (text, compress) in
+            [("{}", Some(4096)), ("{ compress: { min_bytes: 1KiB } }", Some(1024)), ("{ compress: off }", None)]
+        {
+            let source = Source::new("routes.yaml", format!("redis: {text}"));
+            let config = Config::parse(&source, &Env::empty()).unwrap();
+            assert_eq!(redis_config(&config.redis.unwrap()).compress, compress, "{text}");
+        }
     }
 
     #[test]

@@ -12,6 +12,8 @@ mod lease;
 #[cfg(feature = "memory")]
 mod memory;
 #[cfg(feature = "redis")]
+mod reads;
+#[cfg(feature = "redis")]
 mod redis;
 #[cfg(feature = "redis")]
 mod tiered;

@@ -57,12 +57,26 @@ fn the_redis_section_arrives() {
     assert_eq!((redis.key_prefix.as_str(), redis.pool_size, redis.on_error), ("shop", 4, OnError::Error));
     let limits = [redis.connect_timeout, redis.read_timeout, redis.write_timeout];
     assert_eq!(limits, [secs(2), Duration::from_millis(20), Duration::from_millis(100)]);
+    assert_eq!(redis.compress, Some(32 << 10));
     let files = [redis.tls.ca_file, redis.tls.cert_file, redis.tls.key_file].map(|file| file.unwrap());
     assert_eq!(
         files.map(|file| file.display().to_string()),
         ["/etc/redis/ca.pem", "/etc/redis/larder.pem", "larder.key"]
     );
     assert_eq!(redis.tls.server_name.as_deref(), Some("cache.internal"));
+}
+
+#[test]
+fn compression_is_on_unless_it_is_switched_off() {
+    for (text, compress) in [
+        ("{}", Some(4096)),
+        ("{ compress: {} }", Some(4096)),
+        ("{ compress: { min_bytes: 0 } }", Some(0)),
+        ("{ compress: off }", None),
+        ("{ compress: false }", None),
+    ] {
+        assert_eq!(parse(&format!("redis: {text}")).redis.unwrap().compress, compress, "{text}");
+    }
 }
 
 #[test]
@@ -251,6 +265,7 @@ fn every_example_is_a_field_that_can_be_read() {
     }
     add(examples(sections::TOP), "@");
     add(examples(sections::REDIS), "redis:\n  @");
+    add(examples(sections::COMPRESS), "redis:\n  compress:\n    @");
     add(examples(sections::MEMORY), "memory:\n  @");
     add(examples(sections::ADMIN), "admin:\n  @");
     add(examples(of_routes::SHARED), "defaults:\n  @");

@@ -85,6 +85,18 @@ impl Index {
         self.tags.get(tag).map(|keys| keys.iter().cloned().collect()).unwrap_or_default()
     }
 
+    /// How many keys a name stands for besides itself.
+    #[cfg(feature = "redis")]
+    pub(super) fn group_len(&self, named: &str) -> usize {
+        self.groups.get(named).map_or(0, Keys::len)
+    }
+
+    /// How many keys carry a tag.
+    #[cfg(feature = "redis")]
+    pub(super) fn tagged_len(&self, tag: &Tag) -> usize {
+        self.tags.get(tag).map_or(0, Keys::len)
+    }
+
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
         self.groups.is_empty() && self.tags.is_empty() && self.records.is_empty()

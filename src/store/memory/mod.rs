@@ -158,7 +158,9 @@ impl MemoryStore {
                 keys
             }
             Selector::Tag(tag) => self.index().tagged(tag),
-            Selector::Glob(_) | Selector::Category(_) | Selector::All => {
+            // Those included that hold nothing but the names their variants are chosen by.
+            Selector::All => self.cache.iter().map(|(key, _)| key).collect(),
+            Selector::Glob(_) | Selector::Category(_) => {
                 let hit = self.cache.iter().filter(|(key, slot)| slot.is_hit_by(selector, key));
                 hit.map(|(key, _)| key).collect()
             }

@@ -65,10 +65,31 @@ impl MemoryStore {
         self.remove_all(&self.selected(selector));
     }
 
+    /// Whether an invalidation names so many records that whoever carries it out would hold others up.
+    pub(in crate::store) fn is_wide(&self, selector: &Selector) -> bool {
+        const MANY: usize = 1024;
+        let named = match selector {
+            Selector::Key(named) => self.index().group_len(named.as_str()),
+            Selector::Tag(tag) => self.index().tagged_len(tag),
+            // Every record is looked at.
+            Selector::Glob(_) | Selector::Category(_) | Selector::All => self.cache.len(),
+        };
+        named > MANY
+    }
+
     /// Removes everything.
     pub(in crate::store) fn clear(&self) {
-        let mut index = self.index();
-        self.cache.clear();
-        *index = Default::default();
+        // Few at a time: hits and fills of what comes later do not wait for all that leaves.
+        const BATCH: usize = 256;
+        let mut leaving = self.cache.drain();
+        loop {
+            let mut index = self.index();
+            let gone: Vec<_> = leaving.by_ref().take(BATCH).collect();
+            gone.iter().for_each(|(key, slot)| index.unlink_generation(key, slot.generation()));
+            drop(index);
+            if gone.is_empty() {
+                return;
+            }
+        }
     }
 }

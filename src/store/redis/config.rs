@@ -18,15 +18,22 @@ pub struct RedisConfig {
     pub url: String,
     /// What every key begins with, without the colon. `larder`.
     pub key_prefix: String,
-    /// The most connections this process may open to one server. 10; two are used, one for small reads and one for
-    /// everything that may be large, so that a stored body never stands before a read. With 1, one does both.
+    /// The most connections this process may open to one server. 10; three are used: one for small reads, one for stores
+    /// and invalidations, one for large bodies, so that none of these stands before what is small. With 2, large bodies
+    /// go with the stores; with 1, one does everything.
     pub pool_size: usize,
     /// How long a connection may take to be made. 1 s.
     pub connect_timeout: Duration,
     /// How long a read, or the request for a lease, may take: past it, a miss. 50 ms.
     pub read_timeout: Duration,
-    /// How long a store or one step of an invalidation may take. 500 ms.
+    /// How long a store or one step of an invalidation may take. 500 ms. For a body over 64 KiB this and `read_timeout`
+    /// grow by a millisecond for every 16 KiB.
     pub write_timeout: Duration,
+    /// Bodies of at least this many bytes are compressed in Redis where that saves a tenth of them; `None` compresses
+    /// nothing. 4 KiB.
+    pub compress: Option<usize>,
+    /// Bodies of more bytes are never compressed, and none is inflated to more. 8 MiB; as large as the largest `max_body`.
+    pub largest_body: usize,
     /// How the connections of a `rediss` URL are encrypted.
     pub tls: RedisTls,
 }
@@ -70,6 +77,8 @@ impl Default for RedisConfig {
             connect_timeout: Duration::from_secs(1),
             read_timeout: Duration::from_millis(50),
             write_timeout: Duration::from_millis(500),
+            compress: Some(4 << 10),
+            largest_body: 8 << 20,
             tls: RedisTls::default(),
         }
     }

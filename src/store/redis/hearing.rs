@@ -72,12 +72,19 @@ impl Redis {
         leases.into_iter().for_each(|lease| self.look(lease));
     }
 
+    /// The record that is named, if it is about one.
+    pub(super) fn member<'n>(&self, news: News<'n>) -> Option<&'n str> {
+        match news {
+            News::Changed(name) => self.names.member_of(std::str::from_utf8(name).ok()?),
+            News::Up | News::Down | News::Flushed => None,
+        }
+    }
+
     fn changed(&self, name: &[u8]) -> Vec<Ours> {
-        let Ok(name) = std::str::from_utf8(name) else { return Vec::new() };
-        if let Some(member) = self.names.member_of(name) {
+        if let Some(member) = self.member(News::Changed(name)) {
             return self.hearing.under_way.changed(member);
         }
-        if name == self.names.news() {
+        if name == self.names.news().as_bytes() {
             self.hearing.under_way.cleared();
         }
         Vec::new()

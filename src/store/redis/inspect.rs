@@ -29,7 +29,9 @@ impl Redis {
         match answer.await {
             Ok(fields) => {
                 let leased = fields.contains_key("l");
-                Ok(Inspected { record: record(fields, &key)?, place: Place::Shared, leased })
+                let (size, largest) = (fields.values().map(Bytes::len).sum(), self.packing.largest);
+                let record = self.aside(size, move || record(fields, &key, largest)).await??;
+                Ok(Inspected { record, place: Place::Shared, leased })
             }
             Err(fault) if fault.is_wrong_type() => Err(StoreError::Garbage),
             Err(fault) => Err(fault.into()),
@@ -37,21 +39,30 @@ impl Redis {
     }
 }
 
-fn record(mut fields: Fields, key: &Key) -> Result<Record, StoreError> {
+fn record(mut fields: Fields, key: &Key, largest: usize) -> Result<Record, StoreError> {
     let Some(root) = fields.remove("r") else { return Ok(Record::Absent) };
     if !root.starts_with(vary::MAGIC) {
-        return entry(root, key).map(Record::Single);
+        return entry(root, fields.remove("b"), key, largest).map(Record::Single);
     }
     let names = vary::decode(&root).map_err(|_| StoreError::Garbage)?;
-    let variants = fields.into_iter().filter_map(|(field, bytes)| {
-        let digest = field.strip_prefix("v:").and_then(|hex| blake3::Hash::from_hex(hex).ok())?;
-        Some(entry(bytes, key).map(|entry| (VariantId::new(*digest.as_bytes()), entry)))
+    let variants = fields.iter().filter_map(|(field, bytes)| {
+        let hex = field.strip_prefix("v:")?;
+        let (digest, body) = (blake3::Hash::from_hex(hex).ok()?, fields.get(&format!("b:{hex}")));
+        Some(entry(bytes.clone(), body.cloned(), key, largest).map(|entry| (VariantId::new(*digest.as_bytes()), entry)))
     });
     let mut variants = variants.collect::<Result<Vec<_>, _>>()?;
     variants.sort_by_key(|(_, entry)| entry.meta().received_at);
     Ok(Record::Varied { names, variants })
 }
 
-fn entry(bytes: Bytes, key: &Key) -> Result<Arc<Entry>, StoreError> {
-    wire::decode_for(bytes, key).map(Arc::new).map_err(|_| StoreError::Garbage)
+fn entry(bytes: Bytes, body: Option<Bytes>, key: &Key, largest: usize) -> Result<Arc<Entry>, StoreError> {
+    let read = || {
+        let opened = wire::open(bytes, Some(key))?;
+        let opened = match body {
+            Some(body) if opened.lacks().is_some() => opened.with_body(body)?,
+            _ => opened,
+        };
+        opened.entry(largest)
+    };
+    read().map(Arc::new).map_err(|_: wire::WireError| StoreError::Garbage)
 }

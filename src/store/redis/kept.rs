@@ -1,4 +1,4 @@
-//! Carrying invalidations out, and keeping those that do not reach Redis until they can be.
+//! Invalidations that are never lost: what does not reach Redis, or is abandoned on its way, waits for it.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, Weak};
@@ -11,7 +11,6 @@ use super::fault::Fault;
 use super::link::State;
 use super::{Redis, spawn};
 use crate::invalidation::{Cleared, Selector};
-use crate::store::Lease;
 
 /// An invalidation that is kept unless it was carried out, dropped futures included.
 pub(super) struct Kept {
@@ -22,14 +21,8 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    pub(super) fn new(redis: Arc<Redis>, selector: Selector) -> Self {
-        Self { redis, selector: Some(selector), spared: None }
-    }
-
-    /// Leaves this lease to its holder.
-    pub(super) fn around(mut self, lease: &Lease) -> Self {
-        self.spared = self.redis.spared(lease);
-        self
+    pub(super) fn new(redis: Arc<Redis>, selector: Selector, spared: Option<Spared>) -> Self {
+        Self { redis, selector: Some(selector), spared }
     }
 
     /// Carries the invalidation out, or keeps it.

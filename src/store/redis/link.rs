@@ -1,6 +1,6 @@
 //! The connections, and when not to use them.
 //!
-//! Commands share one connection, or two, and are bounded by permits of our own: the client's own bound leaves it dead
+//! Commands share one connection, or up to three, and are bounded by permits of our own: the client's own bound leaves it dead
 //! once it was reached. Every command has a deadline, is tried once and fails at once while there is no connection.
 //! After a lost connection, or ten timeouts in a row, the link is *down*: calls fail without being sent until it
 //! [recovers](super::recovery). When the server is back the link *settles* for a second, in which invalidations are
@@ -34,8 +34,10 @@ const PERMITS: usize = 4096;
 pub(super) enum Lane {
     /// Small requests with small deadlines.
     Read,
-    /// Everything that may be large or many.
+    /// Stores and invalidations: what may be many.
     Write,
+    /// Large bodies, with deadlines that grow with them.
+    Large,
 }
 
 /// Whether the server is used.
@@ -72,7 +74,7 @@ impl Link {
     /// is waited for in the background.
     pub(super) async fn open(config: &RedisConfig) -> Result<Arc<Self>, RedisConfigError> {
         let builder = builder(config)?;
-        let lanes = config.pool_size.clamp(1, 2);
+        let lanes = config.pool_size.clamp(1, 3);
         let clustered = builder.get_config().is_some_and(|config| config.server.is_clustered());
         let link = Arc::new(Self {
             lanes: (0..lanes).map(|_| Connection::new(builder.clone())).collect::<Result<_, _>>()?,
@@ -166,7 +168,10 @@ impl Link {
             }
             Err(error) => {
                 let fault = Fault::from(error);
-                self.note(&fault);
+                // A large body that takes too long says more of the network than of the server.
+                if lane != Lane::Large || fault != Fault::Timeout {
+                    self.note(&fault);
+                }
                 Err(fault)
             }
         }
@@ -228,8 +233,7 @@ impl Link {
 
     pub(super) fn client(&self, lane: Lane) -> Arc<Client> {
         let last = self.lanes.len() - 1;
-        let index = if lane == Lane::Read { 0 } else { last };
-        self.lanes[index].client()
+        self.lanes[last.min(lane as usize)].client()
     }
 
     /// Judges a failure of a command.

@@ -1,8 +1,9 @@
 //! The shared store: Redis 6.2 or newer, or Valkey; standalone, Cluster or Sentinel.
 //!
 //! **One response is one hash**, `<prefix>:<key>`. Its root field `r` is the entry, or the list of `Vary` names when
-//! there are variants, each in a field `v:<digest>`; `l` is the lease while the key is being fetched. So one `DEL`, by
-//! anyone, removes all variants and ends the fill in flight. Beside them: `x`, when the entry is of no more use; `g`,
+//! there are variants, each in a field `v:<digest>`; `l` is the lease while the key is being fetched. A large body stands in a
+//! field of its own, `b` or `b:<digest>`, so that no read of an entry waits for it unasked. So one `DEL`, by anyone,
+//! removes all variants and ends the fill in flight. Beside them: `x`, when the entry is of no more use; `g`,
 //! the labels it is cleared by; `k`, the full key where the name is hashed; `o`, the variants from old to new. Every
 //! key has a time to live. `w` says that somebody waits for the lease, and `u` until when those who wait are told that the
 //! key proved uncacheable.
@@ -36,9 +37,11 @@ mod health;
 mod hearing;
 mod inspect;
 mod kept;
+mod large;
 mod link;
 mod names;
 mod queue;
+mod read;
 mod recent;
 mod record;
 mod recovery;
@@ -56,6 +59,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 pub use self::config::{RedisConfig, RedisConfigError};
@@ -67,7 +71,7 @@ pub(in crate::store) use self::tracking::News;
 pub use self::trouble::Trouble;
 
 use self::arrival::Acquaintance;
-use self::clear::Sweep;
+use self::clear::{Spared, Sweep};
 use self::health::Knowledge;
 use self::hearing::Hearing;
 use self::kept::Kept;
@@ -79,9 +83,11 @@ use self::tracking::{Access, Listener};
 use crate::clock::Clock;
 use crate::invalidation::{Cleared, Selector};
 use crate::key::Key;
+use crate::store::reads::Reads;
+use crate::store::wire::Packing;
 use crate::store::{
-    Claim, Fence, Found, Health, Inspected, Labels, Lease, Leased, Put, Reply, Store, StoreError, Stored, Unused,
-    VariantId,
+    BoxFuture, Claim, Fence, Found, Health, Inspected, Labels, Lease, Leased, Put, Reply, Store, StoreError, Stored,
+    Unused, VariantId,
 };
 
 /// How long a count of everything is good for.
@@ -92,6 +98,7 @@ const COUNT_WITHIN: Duration = Duration::from_secs(5);
 /// Entries in Redis.
 pub struct RedisStore {
     redis: Arc<Redis>,
+    reads: Arc<Reads>,
     /// Ends with the store.
     _listener: Listener,
 }
@@ -108,6 +115,8 @@ struct Redis {
     recent: Mutex<Recent>,
     garbage: AtomicU64,
     tokens: AtomicU64,
+    packing: Packing,
+    aside: Arc<Semaphore>,
     counted: Mutex<Option<(Instant, u64)>>,
 }
 
@@ -137,6 +146,8 @@ impl RedisStore {
             recent: Mutex::default(),
             garbage: AtomicU64::new(0),
             tokens: AtomicU64::new(0),
+            packing: Packing { from: config.compress, largest: config.largest_body },
+            aside: large::threads(),
             counted: Mutex::default(),
         });
         let back = Arc::downgrade(&redis);
@@ -151,9 +162,17 @@ impl RedisStore {
             spawn(explain(Arc::downgrade(&redis.link), config));
         }
         redis.renew_leases();
-        let hearer = Arc::clone(&redis);
-        let listener = Listener::spawn(access, Arc::clone(&redis.link), move |news| hearer.hear(news));
-        Ok(Self { redis, _listener: listener })
+        let reads = Arc::<Reads>::default();
+        let (hearer, heard) = (Arc::clone(&redis), Arc::clone(&reads));
+        let listener = Listener::spawn(access, Arc::clone(&redis.link), move |news| {
+            // What was sent before is joined by nobody who is woken by this.
+            match hearer.member(news) {
+                Some(member) => heard.pass(member),
+                None => heard.pass_all(),
+            }
+            hearer.hear(news);
+        });
+        Ok(Self { redis, reads, _listener: listener })
     }
 
     /// How often something in Redis proved to be no entry and was removed.
@@ -180,20 +199,49 @@ impl RedisStore {
         Arc::clone(&self.redis)
     }
 
+    /// Reads a record, or a variant of it, for one that asks.
+    pub(in crate::store) fn read(
+        &self,
+        key: &Key,
+        variant: Option<VariantId>,
+    ) -> impl Future<Output = Result<Found, StoreError>> + Send + use<> {
+        self.redis().read_record(key.clone(), variant)
+    }
+
+    /// The same for all that ask meanwhile.
+    fn shared_read(&self, key: &Key, variant: Option<VariantId>) -> Reply<Result<Found, StoreError>> {
+        self.down().unwrap_or_else(|| {
+            // Boxed where it is made: moving it about would cost as much as all the rest.
+            let begin = |_| -> BoxFuture<_> { Box::pin(self.read(key, variant)) };
+            Reply::Later(Box::pin(self.reads.join(key, variant, begin)))
+        })
+    }
+
     /// The refusal that needs no waiting.
-    fn down<T>(&self) -> Option<Reply<Result<T, StoreError>>> {
+    pub(in crate::store) fn down<T>(&self) -> Option<Reply<Result<T, StoreError>>> {
         let down = self.redis.link.state() == State::Down;
         down.then(|| Reply::Now(Err(StoreError::Unavailable(self.redis.link.why()))))
+    }
+
+    fn clear(&self, selector: &Selector, spared: Option<Spared>) -> Reply<Result<Cleared, StoreError>> {
+        let kept = Kept::new(self.redis(), selector.clone(), spared);
+        let (reads, selector) = (Arc::clone(&self.reads), selector.clone());
+        Reply::Later(Box::pin(async move {
+            let cleared = kept.carry_out().await;
+            // What is read from here on is joined to no read that was sent before.
+            reads.pass_selected(&selector);
+            Ok(cleared)
+        }))
     }
 }
 
 impl Store for RedisStore {
     fn get(&self, key: &Key) -> Reply<Result<Found, StoreError>> {
-        self.down().unwrap_or_else(|| Reply::Later(Box::pin(self.redis().get(key.clone()))))
+        self.shared_read(key, None)
     }
 
     fn get_variant(&self, key: &Key, variant: &VariantId) -> Reply<Result<Found, StoreError>> {
-        self.down().unwrap_or_else(|| Reply::Later(Box::pin(self.redis().get_variant(key.clone(), *variant))))
+        self.shared_read(key, Some(*variant))
     }
 
     fn lease(&self, key: &Key, labels: &Labels, fence: &Arc<Fence>, claim: Claim) -> Reply<Result<Leased, StoreError>> {
@@ -218,9 +266,10 @@ impl Store for RedisStore {
         if let Some(refusal) = self.down() {
             return refusal;
         }
-        let redis = self.redis();
+        let (redis, reads) = (self.redis(), Arc::clone(&self.reads));
         Reply::Later(Box::pin(async move {
             let stored = redis.put(&lease, put).await;
+            reads.pass(lease.key().as_str());
             if stored.is_err() {
                 // Others wait for it; whoever waits for this answer need not.
                 spawn(async move { redis.release(&lease, Unused::Abandoned).await });
@@ -236,21 +285,21 @@ impl Store for RedisStore {
     }
 
     fn remove(&self, key: &Key) -> Reply<Result<(), StoreError>> {
-        let (redis, name) = (self.redis(), self.redis.names.record(key));
+        let (redis, reads, key) = (self.redis(), Arc::clone(&self.reads), key.clone());
         Reply::Later(Box::pin(async move {
-            redis.drop_record(&name, "", Some(""), redis.link.write_timeout).await?;
-            Ok(())
+            let name = redis.names.record(&key);
+            let removed = redis.drop_record(&name, "", Some(""), redis.link.write_timeout).await;
+            reads.pass(key.as_str());
+            removed.map(drop).map_err(StoreError::from)
         }))
     }
 
     fn invalidate(&self, selector: &Selector) -> Reply<Result<Cleared, StoreError>> {
-        let kept = Kept::new(self.redis(), selector.clone());
-        Reply::Later(Box::pin(async move { Ok(kept.carry_out().await) }))
+        self.clear(selector, None)
     }
 
     fn invalidate_around(&self, selector: &Selector, lease: &Lease) -> Reply<Result<Cleared, StoreError>> {
-        let kept = Kept::new(self.redis(), selector.clone()).around(lease);
-        Reply::Later(Box::pin(async move { Ok(kept.carry_out().await) }))
+        self.clear(selector, self.redis.spared(lease))
     }
 
     fn count(&self, selector: &Selector) -> Reply<Result<u64, StoreError>> {

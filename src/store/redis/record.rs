@@ -1,24 +1,24 @@
-//! One key: reading it, leasing it, storing it.
+//! One key: leasing it, storing it.
 
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bytes::Bytes;
 use fred::prelude::{HashesInterface, KeysInterface, Value};
 
 use super::Redis;
 use super::fault::Fault;
 use super::gather::gather;
+use super::large::patience;
 use super::link::Lane;
 use super::names::{full_key, labels};
 use super::scripts::{DROP, LEASE, PUT, REGISTER, RELEASE, RENEW};
 use super::under_way::Ours;
 use crate::entry::Meta;
 use crate::key::Key;
-use crate::store::wire::{self, names as vary};
-use crate::store::{Claim, Fence, Found, Held, Labels, Lease, Leased, Put, StoreError, Stored, Unused, VariantId};
+use crate::store::wire::{self, Written, names as vary};
+use crate::store::{Claim, Fence, Held, Labels, Lease, Leased, Put, StoreError, Stored, Unused, VariantId};
 
 /// How long a fill may take. Past it the key is free for others; a store after it still holds if nobody came.
 pub(super) const FILL_FOR: Duration = Duration::from_secs(30);
@@ -28,65 +28,6 @@ const LEASE_FOR: Duration = Duration::from_secs(2);
 const NOTE_FOR: Duration = Duration::from_secs(2);
 
 impl Redis {
-    /// Reads the root of a key.
-    pub(super) async fn get(self: Arc<Self>, key: Key) -> Result<Found, StoreError> {
-        self.ready().await?;
-        let Some(root) = self.field(&key, "r".into()).await? else { return Ok(Found::Absent) };
-        let found = if root.starts_with(vary::MAGIC) {
-            vary::decode(&root).map(Found::Varied)
-        } else {
-            wire::decode_for(root, &key).map(|entry| Found::Entry(Arc::new(entry)))
-        };
-        self.refuse_garbage(&key, found).await
-    }
-
-    /// Reads a variant of a key.
-    pub(super) async fn get_variant(self: Arc<Self>, key: Key, id: VariantId) -> Result<Found, StoreError> {
-        self.ready().await?;
-        let Some(variant) = self.field(&key, format!("v:{}", hex(&id))).await? else { return Ok(Found::Absent) };
-        let found = wire::decode_for(variant, &key).map(|entry| Found::Entry(Arc::new(entry)));
-        self.refuse_garbage(&key, found).await
-    }
-
-    async fn field(self: &Arc<Self>, key: &Key, field: String) -> Result<Option<Bytes>, StoreError> {
-        let name = self.names.record(key);
-        let answer = self.link.call(Lane::Read, self.link.read_timeout, |client| async move {
-            client.hget::<Value, _, _>(name, field).await
-        });
-        match answer.await {
-            Ok(Value::Bytes(bytes)) => Ok(Some(bytes)),
-            Ok(Value::String(text)) => Ok(Some(text.into_inner())),
-            Ok(Value::Null) => Ok(None),
-            Ok(_) => Ok(Some(Bytes::new())),
-            Err(fault) if fault.is_wrong_type() => {
-                self.discard(key).await;
-                Err(StoreError::Garbage)
-            }
-            Err(fault) => Err(fault.into()),
-        }
-    }
-
-    async fn refuse_garbage<E: std::fmt::Display>(
-        self: &Arc<Self>,
-        key: &Key,
-        found: Result<Found, E>,
-    ) -> Result<Found, StoreError> {
-        match found {
-            Ok(found) => Ok(found),
-            Err(why) => {
-                tracing::debug!(%key, %why, "removing what is not an entry");
-                self.discard(key).await;
-                Err(StoreError::Garbage)
-            }
-        }
-    }
-
-    /// Removes what proved to be no entry. That it fails leaves it to the next reader.
-    async fn discard(self: &Arc<Self>, key: &Key) {
-        self.garbage.fetch_add(1, Ordering::Relaxed);
-        let _ = self.drop_record(&self.names.record(key), "", Some(""), self.link.read_timeout).await;
-    }
-
     /// Says whether a record holds an entry, and deletes it when asked to: all of it, or all but the lease of this token.
     pub(super) async fn drop_record(
         self: &Arc<Self>,
@@ -197,6 +138,8 @@ impl Redis {
     pub(super) async fn put(self: &Arc<Self>, lease: &Lease, put: Put) -> Result<Stored, StoreError> {
         let Some(token) = lease.token() else { return Ok(Stored::LeaseLost) };
         self.ready().await?;
+        let (entry, packing) = (Arc::clone(&put.entry), self.packing);
+        let written = self.aside(entry.body().len(), move || wire::write(&entry, packing)).await?;
         let meta = put.entry.meta();
         let lifetime = meta.drop_at().since(self.clock.now()).max(Duration::from_millis(1));
         let labels = Labels { category: meta.category.clone(), tags: meta.tags.clone() };
@@ -207,9 +150,13 @@ impl Redis {
             self.release(lease, Unused::Abandoned).await;
             return Ok(Stored::LeaseLost);
         }
-        let arguments = arguments(token, lifetime, &labels, &put);
+        let (lane, limit) = match &written.body {
+            Some(body) => (Lane::Large, limit + patience(body.len())),
+            None => (Lane::Write, limit),
+        };
+        let arguments = arguments(token, lifetime, &labels, &put, written);
         let name = self.names.record(lease.key());
-        match self.link.run(Lane::Write, limit, &PUT, &name, arguments).await {
+        match self.link.run(lane, limit, &PUT, &name, arguments).await {
             Ok(1) => Ok(Stored::Yes),
             Ok(_) => Ok(Stored::LeaseLost),
             Err(fault) if fault.is_wrong_type() => {
@@ -303,8 +250,8 @@ impl Taken {
     }
 }
 
-fn arguments(token: u64, lifetime: Duration, known: &Labels, put: &Put) -> Vec<Value> {
-    let entry = Value::Bytes(wire::encode(&put.entry));
+fn arguments(token: u64, lifetime: Duration, known: &Labels, put: &Put, written: Written) -> Vec<Value> {
+    let entry = Value::Bytes(written.envelope);
     let (root, id, variant) = match &put.variant {
         None => (entry, String::new(), text("")),
         Some((names, id)) => (Value::Bytes(vary::encode(names)), hex(id), entry),
@@ -317,6 +264,7 @@ fn arguments(token: u64, lifetime: Duration, known: &Labels, put: &Put) -> Vec<V
         text(&id),
         variant,
         text(&put.max_variants.max(1).to_string()),
+        written.body.map_or_else(|| text(""), Value::Bytes),
     ]
 }
 
@@ -324,6 +272,6 @@ fn text(text: &str) -> Value {
     Value::String(text.into())
 }
 
-fn hex(id: &VariantId) -> String {
+pub(super) fn hex(id: &VariantId) -> String {
     blake3::Hash::from_bytes(*id.as_bytes()).to_hex().to_string()
 }

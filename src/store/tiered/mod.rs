@@ -28,8 +28,8 @@ use std::time::Duration;
 use self::tier::Tier;
 use super::redis::{News, RedisStore};
 use super::{
-    Claim, Fence, Found, Health, Inspected, Labels, Lease, Leased, MemoryStore, Near, Put, Record, Reply, Store,
-    StoreError, Stored, Unused, VariantId,
+    BoxFuture, Claim, Fence, Found, Health, Inspected, Labels, Lease, Leased, MemoryStore, Near, Put, Record, Reply,
+    Store, StoreError, Stored, Unused, VariantId,
 };
 use crate::clock::Clock;
 use crate::invalidation::{Cleared, Selector};
@@ -93,12 +93,7 @@ impl Store for TieredStore {
             Found::Absent => {}
             found => return Reply::Now(Ok(found)),
         }
-        let seen = self.tier.epoch(key);
-        let (tier, key, answer) = (&self.tier, key, self.redis.get(key));
-        later(answer, || {
-            let (tier, key) = (Arc::clone(tier), key.clone());
-            move |found: Result<Found, StoreError>| found.map(|found| tier.copy(&key, seen, found))
-        })
+        self.read(key, None)
     }
 
     fn get_variant(&self, key: &Key, variant: &VariantId) -> Reply<Result<Found, StoreError>> {
@@ -106,12 +101,7 @@ impl Store for TieredStore {
             Found::Absent => {}
             found => return Reply::Now(Ok(found)),
         }
-        let seen = self.tier.epoch(key);
-        let (tier, key, id, answer) = (&self.tier, key, *variant, self.redis.get_variant(key, variant));
-        later(answer, || {
-            let (tier, key) = (Arc::clone(tier), key.clone());
-            move |found: Result<Found, StoreError>| found.map(|found| tier.copy_variant(&key, id, seen, found))
-        })
+        self.read(key, Some(*variant))
     }
 
     fn lease(&self, key: &Key, labels: &Labels, fence: &Arc<Fence>, claim: Claim) -> Reply<Result<Leased, StoreError>> {
@@ -166,13 +156,11 @@ impl Store for TieredStore {
     }
 
     fn invalidate(&self, selector: &Selector) -> Reply<Result<Cleared, StoreError>> {
-        self.tier.forget(selector);
-        self.cleared(selector, self.redis.invalidate(selector))
+        self.clear(selector, self.redis.invalidate(selector))
     }
 
     fn invalidate_around(&self, selector: &Selector, lease: &Lease) -> Reply<Result<Cleared, StoreError>> {
-        self.tier.forget(selector);
-        self.cleared(selector, self.redis.invalidate_around(selector, lease))
+        self.clear(selector, self.redis.invalidate_around(selector, lease))
     }
 
     fn count(&self, selector: &Selector) -> Reply<Result<u64, StoreError>> {
@@ -206,18 +194,36 @@ impl Store for TieredStore {
 }
 
 impl TieredStore {
-    /// Forgets again what may have been read while Redis cleared it.
-    fn cleared(
+    /// Forgets what Redis is about to clear, and again what may have been read meanwhile. The invalidation is kept from
+    /// here on, should nobody wait for the rest.
+    fn clear(
         &self,
         selector: &Selector,
         answer: Reply<Result<Cleared, StoreError>>,
     ) -> Reply<Result<Cleared, StoreError>> {
-        later(answer, || {
-            let (tier, selector) = (Arc::clone(&self.tier), selector.clone());
-            move |cleared| {
-                tier.forget(&selector);
-                cleared
-            }
+        let (tier, selector) = (Arc::clone(&self.tier), selector.clone());
+        Reply::Later(Box::pin(async move {
+            tier.forget_aside(&selector).await;
+            let cleared = answer.wait().await;
+            tier.forget_aside(&selector).await;
+            cleared
+        }))
+    }
+
+    /// Reads Redis, with all that ask for the same meanwhile; one copy is made for all of them.
+    fn read(&self, key: &Key, variant: Option<VariantId>) -> Reply<Result<Found, StoreError>> {
+        self.redis.down().unwrap_or_else(|| {
+            let begin = |seen| -> BoxFuture<_> {
+                let (tier, key, read) = (Arc::clone(&self.tier), key.clone(), self.redis.read(key, variant));
+                Box::pin(async move {
+                    let found = read.await?;
+                    Ok(match variant {
+                        None => tier.copy(&key, seen, found),
+                        Some(id) => tier.copy_variant(&key, id, seen, found),
+                    })
+                })
+            };
+            Reply::Later(Box::pin(self.tier.reads.join(key, variant, begin)))
         })
     }
 }

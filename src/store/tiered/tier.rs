@@ -1,50 +1,33 @@
 //! The copies in memory, and when one may be made.
 
-use std::hash::BuildHasher;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-use foldhash::fast::RandomState;
 
 use super::NearConfig;
 use crate::clock::{Clock, Timestamp};
 use crate::entry::Entry;
 use crate::invalidation::Selector;
 use crate::key::Key;
+use crate::store::reads::{Epoch, Reads};
 use crate::store::{Found, MemoryStore, Put, Stored, VariantId};
-
-/// Keys of one stripe share their epoch: what changes one of them keeps the others' reads in flight out of memory.
-const STRIPES: usize = 256;
-/// The bytes that a hashed name has in common with its key, whatever character they end in.
-const SHARED_HEAD: usize = 116;
 
 /// Copies of records, each made only if nothing was told of its key since it was read.
 pub(super) struct Tier {
     pub(super) memory: MemoryStore,
     pub(super) clock: Clock,
-    stripes: Box<[Stripe]>,
-    hasher: RandomState,
+    pub(super) reads: Arc<Reads>,
     trusted: AtomicBool,
     max_ttl: Duration,
     degraded_ttl: Duration,
 }
-
-/// A stripe's epoch. A copy is made under the lock, so it lies wholly before a change of the epoch, and is removed by
-/// whoever changed it, or is not made.
-type Stripe = Mutex<Epoch>;
-
-/// How often something was told of the keys of a stripe.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Epoch(u64);
 
 impl Tier {
     pub(super) fn new(memory: MemoryStore, near: NearConfig, clock: Clock) -> Self {
         Self {
             memory,
             clock,
-            stripes: (0..STRIPES).map(|_| Stripe::default()).collect(),
-            hasher: RandomState::default(),
+            reads: Arc::default(),
             trusted: AtomicBool::new(false),
             max_ttl: near.max_ttl,
             degraded_ttl: near.degraded_ttl,
@@ -62,11 +45,6 @@ impl Tier {
         self.forget_all();
     }
 
-    /// The epoch of a key, to be read before the key is.
-    pub(super) fn epoch(&self, key: &Key) -> Epoch {
-        *self.stripe(key.as_str())
-    }
-
     /// Keeps a copy of what was read under `seen`; gives back what is to be answered.
     pub(super) fn copy(&self, key: &Key, seen: Epoch, found: Found) -> Found {
         match found {
@@ -75,12 +53,13 @@ impl Tier {
                 self.memory.keep(put, until);
             })),
             Found::Varied(names) => {
-                let epoch = self.stripe(key.as_str());
-                let now = self.clock.now();
-                let known = matches!(self.memory.kept(key, now), Found::Varied(known) if known == names);
-                if *epoch == seen && !known {
-                    self.memory.keep_names(key, Arc::clone(&names), now.plus(self.lifetime()));
-                }
+                self.reads.within(key, seen, || {
+                    let now = self.clock.now();
+                    let known = matches!(self.memory.kept(key, now), Found::Varied(known) if known == names);
+                    if !known {
+                        self.memory.keep_names(key, Arc::clone(&names), now.plus(self.lifetime()));
+                    }
+                });
                 Found::Varied(names)
             }
             Found::Absent => Found::Absent,
@@ -105,85 +84,65 @@ impl Tier {
         keep: impl FnOnce(Arc<Entry>, Timestamp, Timestamp),
     ) -> Arc<Entry> {
         // Copying a large body for nothing is dear.
-        if self.epoch(key) != seen || !self.memory.has_room_for(&entry) {
+        if self.reads.epoch(key) != seen || !self.memory.has_room_for(&entry) {
             return entry;
         }
         let entry = match Arc::try_unwrap(entry) {
             Ok(entry) => Arc::new(entry.detached()),
             Err(shared) => shared,
         };
-        let epoch = self.stripe(key.as_str());
-        if *epoch == seen {
+        self.reads.within(key, seen, || {
             let now = self.clock.now();
             let until = now.plus(self.lifetime()).min(entry.meta().drop_at());
             keep(Arc::clone(&entry), now, until);
-        }
+        });
         entry
     }
 
     /// Keeps what was fetched while there is neither Redis nor word of it.
     pub(super) fn keep_alone(&self, put: Put) -> Stored {
-        let _epoch = self.stripe(put.entry.meta().key.as_str());
-        if self.is_trusted() {
-            // Nobody would be told of its invalidation: Redis does not have it.
-            return Stored::LeaseLost;
-        }
-        let until = self.clock.now().plus(self.degraded_ttl).min(put.entry.meta().drop_at());
-        self.memory.keep(put, until)
+        let key = put.entry.meta().key.clone();
+        self.reads.exclusively(&key, || {
+            if self.is_trusted() {
+                // Nobody would be told of its invalidation: Redis does not have it.
+                return Stored::LeaseLost;
+            }
+            let until = self.clock.now().plus(self.degraded_ttl).min(put.entry.meta().drop_at());
+            self.memory.keep(put, until)
+        })
     }
 
     /// Forgets one record, by the name that Redis has for it.
     pub(super) fn forget_named(&self, name: &str) {
-        self.stripe(name).pass();
+        self.reads.pass(name);
         self.memory.drop_named(name);
     }
 
     /// Forgets everything.
     pub(super) fn forget_all(&self) {
-        self.pass_all();
+        self.reads.pass_all();
         self.memory.clear();
     }
 
     /// Forgets what an invalidation names.
     pub(super) fn forget(&self, selector: &Selector) {
-        match selector {
-            // A path and all its queries are of one stripe.
-            Selector::Key(key) => self.stripe(key.as_str()).pass(),
-            _ => self.pass_all(),
-        }
-        if *selector == Selector::All {
-            return self.memory.clear();
-        }
+        self.reads.pass_selected(selector);
         self.memory.drop_selected(selector);
     }
 
-    fn pass_all(&self) {
-        for stripe in &self.stripes {
-            lock(stripe).pass();
+    /// The same, on a thread of its own when that is much work: no answer waits for it.
+    pub(super) async fn forget_aside(self: &Arc<Self>, selector: &Selector) {
+        if !self.memory.is_wide(selector) {
+            return self.forget(selector);
         }
+        let (tier, selector) = (Arc::clone(self), selector.clone());
+        // It fails only when the process ends.
+        let _ = tokio::task::spawn_blocking(move || tier.forget(&selector)).await;
     }
 
     fn lifetime(&self) -> Duration {
         if self.is_trusted() { self.max_ttl } else { self.degraded_ttl }
     }
-
-    /// The stripe of a key, of the name that Redis has for it, and of a path or query that stands for it.
-    fn stripe(&self, name: &str) -> MutexGuard<'_, Epoch> {
-        let name = name.as_bytes();
-        let path = name.iter().position(|byte| matches!(byte, b'?' | b'#')).unwrap_or(name.len());
-        let hash = self.hasher.hash_one(&name[..path.min(SHARED_HEAD)]);
-        lock(&self.stripes[hash as usize % STRIPES])
-    }
-}
-
-impl Epoch {
-    fn pass(&mut self) {
-        self.0 += 1;
-    }
-}
-
-fn lock(stripe: &Stripe) -> MutexGuard<'_, Epoch> {
-    stripe.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -239,11 +198,11 @@ mod tests {
         for (what, happens) in concerns {
             for text in ["GET:/a", "GET:/a?x=1", &long()] {
                 let tier = tier(&Clock::manual(NOW));
-                let seen = tier.epoch(&key(text));
+                let seen = tier.reads.epoch(&key(text));
                 happens(&tier, text);
                 read(&tier, text, seen, 60);
                 assert!(!has(&tier, text), "{what}: {text}");
-                read(&tier, text, tier.epoch(&key(text)), 60);
+                read(&tier, text, tier.reads.epoch(&key(text)), 60);
                 assert!(has(&tier, text), "{what}: {text}");
                 happens(&tier, text);
                 let selects_nothing = matches!(what, "a glob" | "a tag" | "a category");
@@ -258,7 +217,7 @@ mod tests {
             let clock = Clock::manual(NOW);
             let tier = tier(&clock);
             tier.trust(trusted);
-            read(&tier, "GET:/a", tier.epoch(&key("GET:/a")), lifetime);
+            read(&tier, "GET:/a", tier.reads.epoch(&key("GET:/a")), lifetime);
             clock.advance(Duration::from_secs(kept - 1));
             assert!(has(&tier, "GET:/a"), "{trusted} {lifetime}");
             clock.advance(Duration::from_secs(1));
@@ -286,7 +245,7 @@ mod tests {
     fn a_variant_is_kept_beside_its_names_and_not_without_them() {
         let tier = tier(&Clock::manual(NOW));
         let (key, id) = (key("GET:/a"), VariantId::new([1; 32]));
-        let seen = tier.epoch(&key);
+        let seen = tier.reads.epoch(&key);
         let variant = || Found::Entry(entry("GET:/a", 60));
         let _ = tier.copy_variant(&key, id, seen, variant());
         assert!(matches!(tier.memory.kept_variant(&key, &id, NOW), Found::Absent));
@@ -297,17 +256,5 @@ mod tests {
         assert!(matches!(tier.memory.kept_variant(&key, &id, NOW), Found::Entry(_)));
         tier.forget_named("GET:/a");
         assert!(matches!(tier.memory.kept(&key, NOW), Found::Absent));
-    }
-
-    #[test]
-    fn a_key_its_hashed_name_and_its_path_are_of_one_stripe() {
-        let tier = tier(&Clock::manual(NOW));
-        for text in ["GET:/a?x=1", "GET:/a?x=1#00", &long(), &format!("GET:/b?{}", "x".repeat(300))] {
-            let key = key(text);
-            let seen = tier.epoch(&key);
-            tier.stripe(&key.physical()).pass();
-            tier.stripe(key.resource()).pass();
-            assert_eq!(tier.epoch(&key), Epoch(seen.0 + 2), "{text}");
-        }
     }
 }

@@ -3,38 +3,46 @@
 //! ```text
 //!  0  magic "LRDE"   4 version u8   5 terms u8   6 status u16   8 checksum u64
 //! 16  requested_at   24 received_at   32 initial_age   40 lifetime   48 while-revalidate   56 if-error   (u64, ms)
-//! 64  length of the key u32   68 of the labels u32   72 of the head u32   76 zero u32   80 of the body u64
-//! 88  key, labels, head, body
+//! 64  length of the key u32   68 of the labels u32   72 of the head u32   76 manner u32   80 of the body u64
+//! 88  version 2: length of the inflated body u64   96 checksum of a body that lies apart u64
+//! 88  key, labels, head, body     (104 in version 2)
 //! ```
 //!
 //! Integers are little-endian. The checksum is XXH3-64 over everything from byte 16 on, seeded with the first eight
 //! bytes: it finds damage, not malice, since whoever writes to the store can write what they like. The labels are the
-//! selecting fields, the category and the tags. A term that came later is a bit that older envelopes leave clear. An envelope of another version is not read: it is a miss. Whatever the
-//! bytes, reading them ends in an entry or in a [`WireError`].
+//! selecting fields, the category and the tags. The manner is zero in version 1; in version 2 its first bit says that
+//! the body is compressed (Zstandard), its second that the body lies apart, under a checksum (XXH3-64) of its own.
+//! Checksums cover what is written, so they are looked at before anything is inflated.
+//!
+//! An entry is written in the oldest version that can say it. A term that came later is a bit that older
+//! envelopes leave clear. An envelope of an unknown version is not read: it is a
+//! miss. Whatever the bytes, reading them ends in an entry or in a [`WireError`], and inflates no more than was asked for.
 
+mod body;
 mod cursor;
+mod header;
+mod labels;
 pub(in crate::store) mod names;
 
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use http::StatusCode;
-use http::header::HeaderName;
-use xxhash_rust::xxh3::xxh3_64_with_seed;
+use xxhash_rust::xxh3::xxh3_64;
 
-use self::cursor::{Cursor, len32, put_text};
+pub(in crate::store) use self::body::Packing;
+
+use self::body::{Packed, inflate};
+use self::header::{Header, Lengths, Manner, PLAIN};
+use self::labels::{Labels, labels, read_terms};
 use crate::clock::Timestamp;
-use crate::entry::{Entry, Head, Meta, Terms};
-use crate::invalidation::{Category, Tag};
+use crate::entry::{Entry, Head, Meta};
 use crate::key::Key;
 
-const MAGIC: &[u8; 4] = b"LRDE";
-const VERSION: u8 = 1;
-/// Bytes in front of the checksum, which seed it.
-const SEED_LEN: usize = 8;
-/// Where the bytes begin that the checksum covers.
-const CHECKED_FROM: usize = 16;
-const HEADER_LEN: usize = 88;
+/// A body of more bytes lies apart from its envelope.
+const LARGEST_WITHIN: usize = 64 << 10;
+/// What [`decode`] inflates at most.
+const LARGEST_INFLATED: usize = 8 << 20;
 
 /// Why bytes are not an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -58,44 +66,76 @@ pub enum WireError {
     /// A field that no encoder writes.
     #[error("a malformed envelope")]
     Malformed,
+    /// The body is not in the envelope.
+    #[error("an envelope whose body lies apart")]
+    Apart,
+    /// The body would be inflated to more than is allowed.
+    #[error("a body that would be too large")]
+    TooLarge,
+    /// A compressed body that cannot be inflated, or not to the length it should have.
+    #[error("a compressed body that is not what it should be")]
+    Inflation,
 }
 
-/// Writes an entry. Times and durations are kept to the millisecond.
+/// An entry, written.
+pub(in crate::store) struct Written {
+    /// Its envelope.
+    pub(in crate::store) envelope: Bytes,
+    /// Its body, when that is too large to lie in the envelope.
+    pub(in crate::store) body: Option<Bytes>,
+}
+
+/// An envelope that proved sound, its body not yet looked at.
+pub(in crate::store) struct Opened {
+    meta: Meta,
+    head: Head,
+    body: Bytes,
+    body_len: usize,
+    manner: Manner,
+}
+
+/// Writes an entry into one envelope, the body as it is. Times and durations are kept to the millisecond.
 pub fn encode(entry: &Entry) -> Bytes {
+    envelope(entry, entry.body(), PLAIN)
+}
+
+/// Writes an entry for keeping: the body compressed where it pays, and apart where it is large.
+pub(in crate::store) fn write(entry: &Entry, packing: Packing) -> Written {
+    let (body, inflates_to) = match packing.pack(entry.body()) {
+        Packed::Plain(body) => (body, None),
+        Packed::Zstd(body) => (body, Some(entry.body().len())),
+    };
+    if body.len() <= LARGEST_WITHIN {
+        return Written { envelope: envelope(entry, &body, Manner { inflates_to, apart: None }), body: None };
+    }
+    let manner = Manner { inflates_to, apart: Some(xxh3_64(&body)) };
+    Written { envelope: envelope(entry, &body, manner), body: Some(body) }
+}
+
+fn envelope(entry: &Entry, body: &[u8], manner: Manner) -> Bytes {
     let meta = entry.meta();
     let labels = labels(meta);
-    let (key, head, body) = (meta.key.as_str().as_bytes(), entry.head().as_bytes(), entry.body());
-    let mut out = BytesMut::with_capacity(HEADER_LEN + key.len() + labels.len() + head.len() + body.len());
-    out.put_slice(MAGIC);
-    out.put_u8(VERSION);
-    out.put_u8(terms_bits(meta.terms));
-    out.put_u16_le(meta.status.as_u16());
-    out.put_u64_le(0);
-    out.put_u64_le(meta.requested_at.as_millis());
-    out.put_u64_le(meta.received_at.as_millis());
-    for duration in [meta.initial_age, meta.lifetime, meta.stale_while_revalidate, meta.stale_if_error] {
-        out.put_u64_le(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
-    }
-    out.put_u32_le(len32(key.len()));
-    out.put_u32_le(len32(labels.len()));
-    out.put_u32_le(len32(head.len()));
-    out.put_u32_le(0);
-    out.put_u64_le(body.len() as u64);
+    let (key, head) = (meta.key.as_str().as_bytes(), entry.head().as_bytes());
+    let within = if manner.apart.is_some() { &[][..] } else { body };
+    // The longer of the two fixed parts.
+    let mut out = BytesMut::with_capacity(104 + key.len() + labels.len() + head.len() + within.len());
+    let lengths = Lengths { key: key.len(), labels: labels.len(), head: head.len(), body: body.len() };
+    header::put(&mut out, meta, &lengths, manner);
     out.put_slice(key);
     out.put_slice(&labels);
     out.put_slice(head);
-    out.put_slice(body);
-    let checksum = checksum(&out).to_le_bytes();
-    out[SEED_LEN..CHECKED_FROM].copy_from_slice(&checksum);
+    out.put_slice(within);
+    header::seal(&mut out);
     out.freeze()
 }
 
-/// Reads an entry of any key. The body is a slice of `bytes`.
+/// Reads an entry of any key. A body that is not compressed is a slice of `bytes`; one that is, is inflated to 8 MiB at
+/// most.
 ///
 /// # Errors
 /// [`WireError`] says what is wrong with the bytes.
 pub fn decode(bytes: Bytes) -> Result<Entry, WireError> {
-    read(bytes, None)
+    open(bytes, None)?.entry(LARGEST_INFLATED)
 }
 
 /// Reads the entry of `key`; the entry of another key is an error. The entry shares the text of `key`.
@@ -103,72 +143,59 @@ pub fn decode(bytes: Bytes) -> Result<Entry, WireError> {
 /// # Errors
 /// [`WireError`] says what is wrong with the bytes.
 pub fn decode_for(bytes: Bytes, key: &Key) -> Result<Entry, WireError> {
-    read(bytes, Some(key))
+    open(bytes, Some(key))?.entry(LARGEST_INFLATED)
 }
 
-fn read(bytes: Bytes, expected: Option<&Key>) -> Result<Entry, WireError> {
-    if !bytes.starts_with(MAGIC) {
-        return Err(WireError::Foreign);
-    }
-    match bytes.get(4) {
-        Some(&VERSION) => {}
-        Some(&other) => return Err(WireError::Version(other)),
-        None => return Err(WireError::Truncated),
-    }
-    let header = bytes.get(..HEADER_LEN).ok_or(WireError::Truncated)?;
-    let mut cursor = Cursor(&header[5..]);
-    let fixed = Fixed::read(&mut cursor).ok_or(WireError::Malformed)?;
-    if fixed.total() != Some(bytes.len()) {
-        return Err(WireError::Truncated);
-    }
-    if checksum(&bytes) != fixed.checksum {
+/// Reads the envelope of an entry, of `expected` where one is.
+pub(in crate::store) fn open(bytes: Bytes, expected: Option<&Key>) -> Result<Opened, WireError> {
+    let header = Header::read(&bytes)?;
+    if header::checksum(&bytes) != header.checksum {
         return Err(WireError::Checksum);
     }
-    let key_end = HEADER_LEN + fixed.key_len;
-    let labels_end = key_end + fixed.labels_len;
-    let head_end = labels_end + fixed.head_len;
-    let key = read_key(&bytes[HEADER_LEN..key_end], expected)?;
-    let meta = read_meta(fixed, key, &bytes[key_end..labels_end]).ok_or(WireError::Malformed)?;
+    let key_end = header.len + header.key_len;
+    let labels_end = key_end + header.labels_len;
+    let head_end = labels_end + header.head_len;
+    let key = read_key(&bytes[header.len..key_end], expected)?;
+    let meta = read_meta(&header, key, &bytes[key_end..labels_end]).ok_or(WireError::Malformed)?;
     // The head outlives the reply's buffer in memory tiers and is small: its fields are slices of the copy.
     let head = Head::parse(Bytes::copy_from_slice(&bytes[labels_end..head_end])).map_err(|_| WireError::Malformed)?;
-    Ok(Entry::from_parts(meta, head, bytes.slice(head_end..)))
+    Ok(Opened { meta, head, body: bytes.slice(head_end..), body_len: header.body_len, manner: header.manner })
 }
 
-/// The part of fixed length, behind magic and version.
-struct Fixed {
-    terms: u8,
-    status: u16,
-    checksum: u64,
-    times: [u64; 6],
-    key_len: usize,
-    labels_len: usize,
-    head_len: usize,
-    body_len: usize,
-}
+impl Opened {
+    /// How many bytes of body lie apart, when it does.
+    pub(in crate::store) fn lacks(&self) -> Option<usize> {
+        self.manner.apart.map(|_| self.body_len)
+    }
 
-impl Fixed {
-    fn read(cursor: &mut Cursor<'_>) -> Option<Self> {
-        let (terms, status, checksum) = (cursor.u8()?, cursor.u16()?, cursor.u64()?);
-        let mut times = [0; 6];
-        for time in &mut times {
-            *time = cursor.u64()?;
+    /// How many bytes are checked or inflated to make the entry of it.
+    pub(in crate::store) fn work(&self) -> usize {
+        self.manner.inflates_to.unwrap_or(0).max(self.lacks().unwrap_or(0))
+    }
+
+    /// The same with its body, which lay apart.
+    pub(in crate::store) fn with_body(self, body: Bytes) -> Result<Self, WireError> {
+        if body.len() != self.body_len {
+            return Err(WireError::Truncated);
         }
-        let (key_len, labels_len, head_len) = (cursor.len()?, cursor.len()?, cursor.len()?);
-        (cursor.u32()? == 0).then_some(())?;
-        let body_len = usize::try_from(cursor.u64()?).ok()?;
-        Some(Self { terms, status, checksum, times, key_len, labels_len, head_len, body_len })
+        if self.manner.apart.is_some_and(|checksum| xxh3_64(&body) != checksum) {
+            return Err(WireError::Checksum);
+        }
+        Ok(Self { body, manner: Manner { apart: None, ..self.manner }, ..self })
     }
 
-    fn total(&self) -> Option<usize> {
-        [self.key_len, self.labels_len, self.head_len, self.body_len]
-            .into_iter()
-            .try_fold(HEADER_LEN, usize::checked_add)
+    /// The entry, its body inflated to `largest` bytes at most.
+    pub(in crate::store) fn entry(self, largest: usize) -> Result<Entry, WireError> {
+        if self.manner.apart.is_some() {
+            return Err(WireError::Apart);
+        }
+        let body = match self.manner.inflates_to {
+            None => self.body,
+            Some(length) if length > largest => return Err(WireError::TooLarge),
+            Some(length) => inflate(&self.body, length).ok_or(WireError::Inflation)?,
+        };
+        Ok(Entry::from_parts(self.meta, self.head, body))
     }
-}
-
-fn checksum(envelope: &[u8]) -> u64 {
-    let seed = envelope.first_chunk::<SEED_LEN>().map_or(0, |first| u64::from_le_bytes(*first));
-    xxh3_64_with_seed(envelope.get(CHECKED_FROM..).unwrap_or_default(), seed)
 }
 
 fn read_key(bytes: &[u8], expected: Option<&Key>) -> Result<Key, WireError> {
@@ -182,83 +209,22 @@ fn read_key(bytes: &[u8], expected: Option<&Key>) -> Result<Key, WireError> {
     }
 }
 
-fn read_meta(fixed: Fixed, key: Key, labels: &[u8]) -> Option<Meta> {
-    let [requested_at, received_at, initial_age, lifetime, while_revalidate, if_error] = fixed.times;
-    let mut cursor = Cursor(labels);
-    let selecting = read_selecting(&mut cursor)?;
-    let category = match cursor.u8()? {
-        0 => None,
-        1 => Some(Category::new(cursor.text()?)),
-        _ => return None,
-    };
-    let tags = (0..cursor.u32()?).map(|_| cursor.text().map(Tag::new)).collect::<Option<Vec<_>>>()?;
-    cursor.is_done().then_some(Meta {
+fn read_meta(header: &Header, key: Key, labels: &[u8]) -> Option<Meta> {
+    let [requested_at, received_at, initial_age, lifetime, while_revalidate, if_error] = header.times;
+    let Labels { selecting, category, tags } = Labels::read(labels)?;
+    Some(Meta {
         key,
-        status: StatusCode::from_u16(fixed.status).ok()?,
+        status: StatusCode::from_u16(header.status).ok()?,
         requested_at: Timestamp::from_millis(requested_at),
         received_at: Timestamp::from_millis(received_at),
         initial_age: Duration::from_millis(initial_age),
         lifetime: Duration::from_millis(lifetime),
         stale_while_revalidate: Duration::from_millis(while_revalidate),
         stale_if_error: Duration::from_millis(if_error),
-        terms: read_terms(fixed.terms)?,
+        terms: read_terms(header.terms)?,
         selecting,
         category,
         tags,
-    })
-}
-
-fn labels(meta: &Meta) -> BytesMut {
-    let mut out = BytesMut::new();
-    out.put_u32_le(len32(meta.selecting.len()));
-    for (name, value) in &meta.selecting {
-        put_text(&mut out, name.as_str());
-        out.put_u8(u8::from(value.is_some()));
-        if let Some(value) = value {
-            put_text(&mut out, value);
-        }
-    }
-    out.put_u8(u8::from(meta.category.is_some()));
-    if let Some(category) = &meta.category {
-        put_text(&mut out, category.as_str());
-    }
-    out.put_u32_le(len32(meta.tags.len()));
-    for tag in &meta.tags {
-        put_text(&mut out, tag.as_str());
-    }
-    out
-}
-
-fn read_selecting(cursor: &mut Cursor<'_>) -> Option<Vec<(HeaderName, Option<String>)>> {
-    (0..cursor.u32()?)
-        .map(|_| {
-            let name = HeaderName::from_bytes(cursor.text()?.as_bytes()).ok()?;
-            match cursor.u8()? {
-                0 => Some((name, None)),
-                1 => Some((name, Some(cursor.text()?.to_owned()))),
-                _ => None,
-            }
-        })
-        .collect()
-}
-
-fn terms_bits(terms: Terms) -> u8 {
-    u8::from(terms.always_validate)
-        | u8::from(terms.never_stale) << 1
-        | u8::from(terms.shared_with_authorization) << 2
-        | u8::from(terms.heuristic) << 3
-        | u8::from(terms.has_validator) << 4
-        | u8::from(terms.immutable) << 5
-}
-
-fn read_terms(bits: u8) -> Option<Terms> {
-    (bits < 1 << 6).then_some(Terms {
-        always_validate: bits & 1 != 0,
-        never_stale: bits & 2 != 0,
-        shared_with_authorization: bits & 4 != 0,
-        heuristic: bits & 8 != 0,
-        has_validator: bits & 16 != 0,
-        immutable: bits & 32 != 0,
     })
 }
 

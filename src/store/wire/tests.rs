@@ -1,10 +1,21 @@
-use http::header::{ACCEPT, HeaderMap, HeaderValue};
+use http::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue};
 use proptest::prelude::{any, proptest};
 
+use super::body::tests::{noise, words};
+use super::header::{CHECKED_FROM, SEED_LEN, checksum};
+use super::labels::{read_terms, terms_bits};
 use super::*;
+use crate::entry::Terms;
+use crate::invalidation::{Category, Tag};
 
 /// Written by version 1. Entries of that version are in people's stores: this file never changes.
 const GOLDEN: &[u8] = include_bytes!("../../../tests/golden/entry-v1.bin");
+/// Written by version 2: a compressed body within, and one that lies apart. Neither do these.
+const GOLDEN_ZSTD: &[u8] = include_bytes!("../../../tests/golden/entry-v2-zstd.bin");
+const GOLDEN_APART: &[u8] = include_bytes!("../../../tests/golden/entry-v2-apart.bin");
+const GOLDEN_BODY: &[u8] = include_bytes!("../../../tests/golden/entry-v2-apart-body.bin");
+
+const PACKING: Packing = Packing { from: Some(4096), largest: 8 << 20 };
 
 fn sample() -> Entry {
     let meta = Meta {
@@ -28,6 +39,21 @@ fn sample() -> Entry {
     Entry::new(meta, &headers, Bytes::from_static(b"{\"posts\":[]}"))
 }
 
+fn with_body(body: impl Into<Bytes>) -> Entry {
+    let sample = sample();
+    Entry::new(sample.meta().clone(), sample.headers(), body.into())
+}
+
+/// What is read of what was written.
+fn read(written: Written, largest: usize) -> Result<Entry, WireError> {
+    let opened = open(written.envelope, None)?;
+    let opened = match written.body {
+        Some(body) => opened.with_body(body)?,
+        None => opened,
+    };
+    opened.entry(largest)
+}
+
 fn same(one: &Entry, other: &Entry) {
     assert_eq!(one.meta(), other.meta());
     assert_eq!(one.headers(), other.headers());
@@ -49,6 +75,58 @@ fn version_1_is_read_for_ever() {
 }
 
 #[test]
+fn version_2_is_read_for_ever() {
+    same(&decode(Bytes::from_static(GOLDEN_ZSTD)).unwrap(), &with_body(words(5000)));
+    let apart = || open(Bytes::from_static(GOLDEN_APART), None).unwrap();
+    let entry = apart().with_body(Bytes::from_static(GOLDEN_BODY)).unwrap().entry(1 << 20).unwrap();
+    same(&entry, &with_body(words(100_000)));
+    assert_eq!((apart().lacks(), apart().work()), (Some(GOLDEN_BODY.len()), 100_000));
+    assert_eq!(decode(Bytes::from_static(GOLDEN_APART)).err(), Some(WireError::Apart));
+}
+
+#[test]
+fn an_entry_is_written_in_the_oldest_version_that_can_say_it() {
+    for (what, body, version, apart) in [
+        ("small", words(100), 1, false),
+        ("small when compressed", words(5000), 2, false),
+        ("large, compressed to little", words(1 << 20), 2, false),
+        ("as large as it may be", noise(64 << 10), 1, false),
+        ("large", noise((64 << 10) + 1), 2, true),
+    ] {
+        let entry = with_body(body);
+        let written = write(&entry, PACKING);
+        assert_eq!((written.envelope[4], written.body.is_some()), (version, apart), "{what}");
+        same(&read(written, 8 << 20).unwrap(), &entry);
+    }
+}
+
+#[test]
+fn a_body_apart_is_the_one_that_was_written_or_refused() {
+    let body = noise(100_000);
+    let written = || write(&with_body(body.clone()), PACKING);
+    let read = |body: Vec<u8>| read(Written { body: Some(body.into()), ..written() }, 8 << 20).err();
+    let mut other = body.clone();
+    other[77_777] ^= 1;
+    assert_eq!(read(body.clone()), None);
+    assert_eq!(read(other), Some(WireError::Checksum));
+    assert_eq!(read(body[1..].to_vec()), Some(WireError::Truncated));
+    assert_eq!(read(Vec::new()), Some(WireError::Truncated));
+}
+
+#[test]
+fn nothing_is_inflated_beyond_what_is_allowed_or_to_another_length() {
+    let written = || write(&with_body(words(50_000)), PACKING);
+    assert!(read(written(), 50_000).is_ok());
+    assert_eq!(read(written(), 49_999).err(), Some(WireError::TooLarge));
+    for claimed in [0, 1, 49_999, 50_001, 1 << 20, u64::MAX] {
+        let mut lie = written().envelope.to_vec();
+        lie[88..96].copy_from_slice(&claimed.to_le_bytes());
+        let refused = decode(sealed(lie)).err();
+        assert!(matches!(refused, Some(WireError::Inflation | WireError::TooLarge)), "{claimed}: {refused:?}");
+    }
+}
+
+#[test]
 fn every_term_has_a_bit_of_its_own() {
     for bits in 0..=u8::MAX {
         assert_eq!(read_terms(bits).map(terms_bits), (bits < 1 << 6).then_some(bits));
@@ -67,23 +145,25 @@ fn the_entry_of_another_key_is_refused() {
 #[test]
 fn an_unknown_version_says_so() {
     let mut future = GOLDEN.to_vec();
-    future[4] = 2;
-    assert_eq!(decode(future.into()).err(), Some(WireError::Version(2)));
+    future[4] = 3;
+    assert_eq!(decode(future.into()).err(), Some(WireError::Version(3)));
     assert_eq!(decode(Bytes::from_static(b"hello")).err(), Some(WireError::Foreign));
 }
 
 #[test]
 fn a_damaged_envelope_is_refused_at_every_length_and_bit() {
-    for cut in 0..GOLDEN.len() {
-        assert!(decode(Bytes::from_static(&GOLDEN[..cut])).is_err(), "cut at {cut}");
+    for golden in [GOLDEN, GOLDEN_ZSTD, GOLDEN_APART] {
+        for cut in 0..golden.len() {
+            assert!(open(Bytes::from_static(&golden[..cut]), None).is_err(), "cut at {cut}");
+        }
+        for bit in 0..golden.len() * 8 {
+            let mut flipped = golden.to_vec();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(open(flipped.into(), None).is_err(), "bit {bit}");
+        }
+        let longer = [golden, b"x"].concat();
+        assert_eq!(open(longer.into(), None).err(), Some(WireError::Truncated));
     }
-    for bit in 0..GOLDEN.len() * 8 {
-        let mut flipped = GOLDEN.to_vec();
-        flipped[bit / 8] ^= 1 << (bit % 8);
-        assert!(decode(flipped.into()).is_err(), "bit {bit}");
-    }
-    let longer = [GOLDEN, b"x"].concat();
-    assert_eq!(decode(longer.into()).err(), Some(WireError::Truncated));
 }
 
 /// Gives damaged fields a checksum that fits, so that the checks behind it are reached.
@@ -118,16 +198,21 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_bytes_behind_a_good_start_never_panic(at in 5..GOLDEN.len(), patch: Vec<u8>) {
-        let mut bytes = GOLDEN.to_vec();
-        let end = (at + patch.len()).min(bytes.len());
-        bytes[at..end].copy_from_slice(&patch[..end - at]);
-        let _ = decode(sealed(bytes));
+    fn arbitrary_bytes_behind_a_good_start_never_panic(at in 5..GOLDEN_ZSTD.len(), patch: Vec<u8>) {
+        for golden in [GOLDEN, GOLDEN_ZSTD, GOLDEN_APART] {
+            let mut bytes = golden.to_vec();
+            let at = at.min(bytes.len());
+            let end = (at + patch.len()).min(bytes.len());
+            bytes[at..end].copy_from_slice(&patch[..end - at]);
+            let _ = decode(sealed(bytes));
+        }
     }
 
     #[test]
     fn any_body_survives(body in any::<Vec<u8>>()) {
         let entry = Entry::new(sample().meta().clone(), &HeaderMap::new(), body.clone().into());
         assert_eq!(decode(encode(&entry)).unwrap().body(), &body);
+        let packing = Packing { from: Some(0), largest: 1 << 20 };
+        assert_eq!(read(write(&entry, packing), 1 << 20).unwrap().body(), &body);
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use redis_protocol::resp3::decode::complete::decode_bytes_mut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::task::yield_now;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout_at};
 
 use super::super::socket::{Place, Stream, Unconnected};
@@ -19,6 +20,8 @@ const PING_EVERY: Duration = Duration::from_millis(250);
 const DEAD_AFTER: Duration = Duration::from_millis(700);
 /// No message of a sane server is larger.
 const LARGEST: usize = 64 << 20;
+/// Names that are told before others may run: one command can change any number of keys.
+const AT_ONCE: usize = 256;
 /// Room for a read.
 const CHUNK: usize = 8 << 10;
 
@@ -77,7 +80,12 @@ impl Wire {
     pub(super) async fn listen(mut self, hear: &(impl Fn(News<'_>) + ?Sized)) -> Lost {
         loop {
             match self.next().await {
-                Ok(Heard::Changed(names)) => names.iter().for_each(|name: &Bytes| hear(News::Changed(name))),
+                Ok(Heard::Changed(names)) => {
+                    for some in names.chunks(AT_ONCE) {
+                        some.iter().for_each(|name: &Bytes| hear(News::Changed(name)));
+                        yield_now().await;
+                    }
+                }
                 Ok(Heard::Flushed) => hear(News::Flushed),
                 Ok(_) => {}
                 Err(lost) => return lost,
