@@ -282,6 +282,13 @@ fn cases() -> Vec<Case> {
             &[(Q::Lookup, "absent"), (Q::Fetch, "apart")],
         ),
         case(
+            "a HEAD with credentials and nothing stored",
+            nothing(),
+            || Request::head("/posts/").header("authorization", "Bearer x"),
+            Miss,
+            &[(Q::Fetch, "alone")],
+        ),
+        case(
             "credentials and an answer that is not for all",
             posts_with(&[]),
             || Request::get("/posts/").header("authorization", "Bearer x"),

@@ -35,6 +35,7 @@ use http::request;
 use super::ask::{self, Ask, Wanted};
 use super::handle::{Cache, Core};
 use super::keyed::ForwardedProto;
+use super::way::Way;
 use crate::clock::Timestamp;
 use crate::key::Key;
 use crate::outcome::Reason;
@@ -314,8 +315,6 @@ async fn looked_up(
     let decision = match (&stock, reuse) {
         (Stock::Unasked, _) => Decision::Unknown,
         (Stock::Failure, _) if core.refuses_without_store() => Decision::Refused,
-        // An answer for all is the exception, and the origin's to make (RFC 9111 §3.5).
-        (Stock::Nothing | Stock::Failure, _) | (_, None) if lookup.authorized => Decision::Bypass,
         (Stock::Nothing | Stock::Failure, _) | (_, None) => Decision::Miss,
         (_, Some(Reuse::Serve)) => Decision::Hit,
         (_, Some(Reuse::ServeStale(_))) => Decision::Stale,
@@ -338,7 +337,12 @@ async fn looked_up(
             if way.sends() {
                 steps.push(fetched::forwarded(request, &shown, Some((way, stale))));
             }
-            if way.sends() { decision } else { Decision::Refused }
+            match way {
+                Way::Nowhere => Decision::Refused,
+                // An answer for all is the exception, and the origin's to make (RFC 9111 §3.5).
+                Way::Apart if lookup.authorized && decision == Decision::Miss => Decision::Bypass,
+                _ => decision,
+            }
         }
     };
     steps.extend(fetched::last_answer(core, &wanted.key, decision));
