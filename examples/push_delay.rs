@@ -12,7 +12,9 @@ use larder::clock::Clock;
 use larder::entry::{Entry, Meta, Terms};
 use larder::invalidation::Selector;
 use larder::key::Key;
-use larder::store::{Fence, Found, Labels, NearConfig, Put, RedisConfig, RedisStore, Reply, Store, TieredStore};
+use larder::store::{
+    Claim, Fence, Found, Labels, Leased, NearConfig, Put, RedisConfig, RedisStore, Reply, Store, TieredStore,
+};
 use tokio::time::{Instant, sleep};
 
 type Failure = Box<dyn std::error::Error>;
@@ -85,9 +87,9 @@ fn page(key: &Key) -> Put {
 /// Stores a page through this node. False when it could not.
 async fn store(node: &TieredStore, key: &Key) -> bool {
     let fence = Arc::new(Fence::default());
-    match node.lease(key, &Labels::default(), &fence).wait().await {
-        Ok(lease) => node.put(lease, page(key)).wait().await.is_ok(),
-        Err(_) => false,
+    match node.lease(key, &Labels::default(), &fence, Claim::Firm).wait().await {
+        Ok(Leased::Yes(lease)) => node.put(lease, page(key)).wait().await.is_ok(),
+        _ => false,
     }
 }
 

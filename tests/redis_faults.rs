@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use larder::clock::Clock;
 use larder::invalidation::{Category, Cleared, Glob, Selector, Tag};
-use larder::store::{Found, RedisConfig, RedisStore, Store, StoreError, Stored};
+use larder::store::{Claim, Found, HeldEnd, Leased, RedisConfig, RedisStore, Store, StoreError, Stored};
 use redis_server::RedisServer;
 use rig::{Page, Rig, key, page};
 use tokio::time::Instant;
@@ -50,6 +50,15 @@ async fn answer(rig: &Rig<RedisStore>, text: &str) -> Found {
             Err(error) => assert!(Instant::now() < deadline, "in vain: {error}"),
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Waits until the node is told of changes.
+async fn told(rig: &Rig<RedisStore>) {
+    let deadline = Instant::now() + Duration::from_secs(15);
+    while !rig.store.is_told() {
+        assert!(Instant::now() < deadline, "{:?}", rig.store);
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
 
@@ -98,11 +107,104 @@ async fn scripts_keep_their_deadlines_on_a_hung_server() {
     rig.fill(page("GET:/a", "x")).await;
     server.freeze();
     let start = Instant::now();
-    assert_eq!(rig.lease(&page("GET:/b", "x")).await.err(), Some(StoreError::Timeout));
+    assert_eq!(rig.lease(&page("GET:/b", "x")).await.err(), Some(Some(StoreError::Timeout)));
     assert!(start.elapsed() < Duration::from_secs(1), "a lease took {:?}", start.elapsed());
     let start = Instant::now();
     assert_eq!(rig.invalidate(&Selector::Tag(Tag::new("t"))).await, Cleared::queued());
     assert!(start.elapsed() < Duration::from_secs(1), "a cleared tag took {:?}", start.elapsed());
+}
+
+/// Queued ones included: whoever adds one waits for a write's time, not for all that wait already.
+#[tokio::test]
+async fn an_invalidation_on_a_hung_server_is_queued_within_a_writes_time() {
+    let server = RedisServer::start();
+    let config = RedisConfig { write_timeout: Duration::from_millis(300), ..RedisConfig::at(server.url()) };
+    let rig = node_with(config).await;
+    rig.fill(page("GET:/a?q", "x").tag("t").category("c")).await;
+    server.freeze();
+    let (tag, category) = (Selector::Tag(Tag::new("t")), Selector::Category(Category::new("c")));
+    for selector in [named("GET:/a"), named("GET:/a?q"), category, tag, Selector::All] {
+        let start = Instant::now();
+        assert_eq!(rig.invalidate(&selector).await, Cleared::queued());
+        assert!(start.elapsed() < Duration::from_millis(600), "{selector}: {:?}", start.elapsed());
+    }
+    let all = ["GET:/1", "GET:/2", "GET:/3", "GET:/4"].map(named);
+    let start = Instant::now();
+    let [a, b, c, d] = &all;
+    tokio::join!(rig.invalidate(a), rig.invalidate(b), rig.invalidate(c), rig.invalidate(d));
+    assert!(start.elapsed() < Duration::from_millis(700), "four at once: {:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn an_index_of_thousands_of_keys_is_read_in_steps_and_missed_by_none() {
+    let server = RedisServer::start();
+    let rig = node(&server).await;
+    for n in 0..2_500 {
+        rig.fill(page(Box::leak(format!("GET:/a?n={n}").into_boxed_str()), "x").tag("t")).await;
+    }
+    assert_eq!(rig.count(&Selector::Tag(Tag::new("t"))).await, 2_500);
+    assert_eq!(rig.invalidate(&named("GET:/a")).await, Cleared::deleted(2_500));
+    assert!(server.keys().iter().all(|name| !name.starts_with("larder:GET:")));
+}
+
+/// Whatever ends the lease of one node, and whatever has not.
+#[tokio::test]
+async fn who_waits_for_a_lease_is_told_when_it_ends() {
+    let server = RedisServer::start();
+    let (one, two) = (node(&server).await, node(&server).await);
+    told(&two).await;
+    for what in ["stored", "given back", "cleared elsewhere", "deleted by hand", "flushed", "killed"] {
+        let page = page("GET:/a", "x");
+        let lease = one.lease(&page).await.unwrap();
+        let Ok(Leased::Held(mut held)) = two.ask(&page, Claim::Firm).await else { panic!("{what}") };
+        // The note that somebody waits is told like any change.
+        assert_eq!(held.end().await, HeldEnd::Changed);
+        while !held.is_quiet() {
+            held.end().await;
+        }
+        match what {
+            "stored" => drop(one.put(lease, &page).await.unwrap()),
+            "given back" => one.release(lease).await,
+            "cleared elsewhere" => drop(one.invalidate(&Selector::Glob(Glob::new("GET:/*"))).await),
+            "deleted by hand" => drop(server.cli(&["DEL", "larder:GET:/a"])),
+            "flushed" => drop(server.cli(&["FLUSHALL"])),
+            // Nobody renews it.
+            _ => drop((lease, one.flights.lock().unwrap().drain(..))),
+        }
+        let start = Instant::now();
+        let end = held.end().await;
+        assert_eq!(end, if what == "killed" { HeldEnd::Lapsed } else { HeldEnd::Changed }, "{what}");
+        assert!(start.elapsed() < Duration::from_millis(2_500), "{what}: {:?}", start.elapsed());
+        one.invalidate(&Selector::All).await;
+    }
+}
+
+#[tokio::test]
+async fn a_fill_without_a_lease_is_cut_off_by_what_is_cleared_anywhere_though_nothing_is_stored() {
+    let server = RedisServer::start();
+    // A user that may run no script gets no lease, and leaves no record.
+    server.cli(&["ACL", "SETUSER", "app", "on", ">pass", "~larder:*", "+@all", "-eval", "-evalsha"]);
+    let url = format!("unix://app:pass@{}", server.socket().display());
+    let (one, two) = (node(&server).await, node_with(RedisConfig::at(url)).await);
+    told(&two).await;
+    for selector in [
+        named("GET:/a"),
+        Selector::Glob(Glob::new("GET:/a*")),
+        Selector::Tag(Tag::new("t")),
+        Selector::Category(Category::new("c")),
+        Selector::All,
+    ] {
+        assert!(matches!(two.lease(&page("GET:/a?q", "x")).await, Err(Some(StoreError::Unavailable(_)))));
+        let fence = two.flights.lock().unwrap().last().unwrap().2.clone();
+        one.fill(page("GET:/b", "x")).await;
+        assert!(!fence.is_cut(), "{selector}");
+        one.invalidate(&selector).await;
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while !fence.is_cut() {
+            assert!(Instant::now() < deadline, "{selector}");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
 }
 
 #[tokio::test]
@@ -137,8 +239,8 @@ async fn one_node_fetches_for_the_store_and_the_other_for_its_client() {
     let (one, two) = (node(&server).await, node(&server).await);
     let page = page("GET:/a?q", "x").tag("t");
     let lease = one.lease(&page).await.unwrap();
-    assert_eq!(two.lease(&page).await.err(), Some(StoreError::Leased));
-    one.store.release(lease).wait().await;
+    assert_eq!(two.lease(&page).await.err(), Some(None));
+    one.release(lease).await;
     two.fill(page).await;
     assert_eq!(one.body("GET:/a?q").await.as_deref(), Some("x"));
 }
@@ -260,7 +362,7 @@ async fn a_released_lease_leaves_nothing_and_foreign_keys_are_never_touched() {
     server.cli(&["SET", "larder2:GET:/a", "1"]);
     let lease = rig.lease(&page("GET:/a", "x")).await.unwrap();
     assert_eq!(server.keys().len(), 3);
-    rig.store.release(lease).wait().await;
+    rig.release(lease).await;
     rig.fill(page("GET:/a", "x")).await;
     assert_eq!(rig.invalidate(&Selector::All).await, Cleared::deleted(1));
     let mut keys = server.keys();
@@ -305,7 +407,7 @@ async fn an_entry_lives_as_long_as_it_is_of_use() {
     let left: u64 = server.cli(&["PTTL", "larder:GET:/a"]).parse().unwrap();
     assert!((80_000..=90_000).contains(&left), "{left}");
     let lease = rig.lease(&page("GET:/a", "x")).await.unwrap();
-    rig.store.release(lease).wait().await;
+    rig.release(lease).await;
     let left: u64 = server.cli(&["PTTL", "larder:GET:/a"]).parse().unwrap();
     assert!(left <= 90_000, "{left}");
 }
@@ -342,7 +444,7 @@ async fn a_hung_server_that_was_sent_large_entries_is_found_again() {
     }
     server.freeze();
     for (text, lease) in leases {
-        assert!(rig.put(lease, &page(text, body)).await.is_err());
+        assert_ne!(rig.put(lease, &page(text, body)).await, Ok(Stored::Yes));
     }
     let queued = rig.invalidate(&Selector::All).await;
     assert_eq!(queued, Cleared::queued());

@@ -304,7 +304,7 @@ async fn a_closed_fence_stores_nothing<S: Store>(rig: &Rig<S>) {
 
 async fn a_released_lease_leaves_the_key_free<S: Store>(rig: &Rig<S>) {
     let first = rig.lease(&page("GET:/a", "x")).await.unwrap();
-    rig.store.release(first).wait().await;
+    rig.release(first).await;
     assert_eq!(rig.body("GET:/a").await, None);
     rig.fill(page("GET:/a", "x")).await;
     assert_eq!(rig.invalidate(&named("GET:/a")).await, Cleared::deleted(1));
@@ -327,7 +327,7 @@ async fn count_tells_what_an_invalidation_would_delete<S: Store>(rig: &Rig<S>) {
     for (selector, counted) in every_selector().iter().zip(counted) {
         assert_eq!(rig.count(selector).await, counted, "{selector}");
     }
-    rig.store.release(leased).wait().await;
+    rig.release(leased).await;
     assert_eq!(rig.invalidate(&Selector::All).await, Cleared::deleted(3));
 }
 

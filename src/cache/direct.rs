@@ -18,7 +18,7 @@ use crate::invalidation::Selector;
 use crate::outcome::Reason;
 use crate::policy::{self, Admission, Lookup, Reuse, Times};
 use crate::route::Table;
-use crate::store::{Found, Put, StoreError, Stored};
+use crate::store::{Claim, Found, Put, StoreError, Stored};
 
 /// Why a response was not placed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -103,10 +103,12 @@ impl Cache {
         let placing = Unshared::board(&self.core, &wanted.key, &labels);
         let placing = placing.ok_or(PutError::Refused(Reason::Saturated))?;
         self.core.store.remove(&wanted.key).wait().await?;
-        let mut lease = lease::ask(&self.core, &wanted.key, &labels, placing.fence()).await?;
+        let asked = lease::ask(&self.core, &wanted.key, &labels, placing.fence(), Claim::Firm).await?;
         let variant = storable.variant();
         let entry = Arc::new(storable.into_entry(wanted.key, labels.category, labels.tags, body));
-        let Some(lease) = lease.take() else { return Err(PutError::Refused(Reason::LeaseLost)) };
+        let Some(lease) = asked.at_once().and_then(|mut lease| lease.take()) else {
+            return Err(PutError::Refused(Reason::LeaseLost));
+        };
         let put = Put { entry, variant, max_variants: options.max_variants, now };
         match self.core.store.put(lease, put).wait().await? {
             Stored::Yes => Ok(()),

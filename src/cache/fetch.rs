@@ -1,4 +1,4 @@
-//! The fetch itself: take the lease, ask the inner service, judge its answer.
+//! The fetch itself: take the lease or its turn, ask the inner service, judge the answer.
 
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use super::fill::{Fetched, Keep, Shown};
 use super::handle::Core;
 use super::late_tags::LateTags;
 use super::lease::{self, LeaseGuard};
+use super::turn::Turn;
 use crate::entry::Entry;
 use crate::invalidation::Tag;
 use crate::key::Key;
@@ -45,6 +46,8 @@ pub(super) struct Errand<S, B> {
     pub(super) again: bool,
     /// Whether anybody else may share the answer.
     pub(super) shared: bool,
+    /// Whether it waits for another node's fetch of the same.
+    pub(super) waits: bool,
     /// The content of a QUERY, to be sent more than once.
     pub(super) content: Content<B>,
 }
@@ -58,12 +61,35 @@ where
     /// Runs the errand. Dropping the future abandons the fetch and gives the lease back.
     pub(super) async fn run(mut self, body: B) -> Fetched<RB, S::Error>
     where
+        S: Clone + Send + Sync + 'static,
+        S::Future: Send,
+        S::Error: Send + 'static,
+        B: Send + 'static,
+    {
+        match self.turn().await {
+            Turn::Landed(entry) => {
+                let outcome = Outcome { collapsed: true, ..Outcome::forwarded(Forward::UriMiss) };
+                Fetched::Stored(entry, outcome)
+            }
+            Turn::Fetch(lease) => self.fetch(body, lease).await,
+            Turn::FetchForOne(lease) => {
+                self.shared = false;
+                Fetched::Dispersed(Box::pin(self.fetch(body, lease)), Reason::LeaderUncacheable)
+            }
+        }
+    }
+
+    async fn fetch(mut self, body: B, lease: Result<LeaseGuard, Reason>) -> Fetched<RB, S::Error>
+    where
         S: Clone,
     {
-        let asked = lease::ask(&self.core, &self.key, &self.labels, &self.fence).await;
-        let lease = asked.map_err(|error| error.reason());
-        if let Some(landed) = self.look_again().await {
-            return landed;
+        // Another node's fetch may have landed between the lookup and the lease.
+        self.again |= self.stale.is_some() || lease.as_ref().is_ok_and(LeaseGuard::is_beside_an_entry);
+        if self.again
+            && let Some(entry) = self.look().await
+        {
+            let ttl = entry.meta().ttl_secs(self.core.clock.now());
+            return Fetched::Stored(entry, Outcome::hit(ttl));
         }
         let (answer, times) = self.ask(body, true).await;
         let response = match answer {
@@ -76,14 +102,13 @@ where
         }
     }
 
-    /// Reads the store once more, now that an invalidation finds this fetch and cuts it off: what was read before may
-    /// have been cleared since, and must then neither be freshened nor served in place of an error. And between the
-    /// lookup and the flight another fetch may have landed: concurrent misses make one request.
-    async fn look_again(&mut self) -> Option<Fetched<RB, S::Error>> {
+    /// Reads the store once more, for a response that answers as it is.
+    ///
+    /// With the lease an invalidation finds this fetch and cuts it off: what was read before may have been cleared since,
+    /// and must then neither be freshened nor served in place of an error. And between the lookup and the flight another
+    /// fetch may have landed: concurrent misses make one request.
+    pub(super) async fn look(&mut self) -> Option<Arc<Entry>> {
         let known = self.stale.take();
-        if known.is_none() && !self.again {
-            return None;
-        }
         let entry = match self.core.store.get(&self.key).wait().await.ok()? {
             Found::Entry(entry) => entry,
             Found::Varied(names) => {
@@ -95,11 +120,10 @@ where
             }
             Found::Absent => return None,
         };
-        let now = self.core.clock.now();
         let same = known.is_some_and(|known| known.meta().received_at == entry.meta().received_at);
-        match policy::reuse(&self.lookup, entry.meta(), now) {
+        match policy::reuse(&self.lookup, entry.meta(), self.core.clock.now()) {
             Reuse::Serve if self.ahead && same => self.stale = Some(entry),
-            Reuse::Serve => return Some(Fetched::Stored(entry.clone(), Outcome::hit(entry.meta().ttl_secs(now)))),
+            Reuse::Serve => return Some(entry),
             Reuse::ServeStale(_) | Reuse::Validate(_) => {
                 self.core.flights.learn(&self.late, &entry.meta().tags);
                 self.stale = Some(entry);
@@ -223,7 +247,7 @@ where
                 if matches!(reason, Reason::Authorization | Reason::ClientCacheControl) {
                     self.core.uncacheable.note(&self.key, reason, times.received_at);
                 } else {
-                    self.core.uncacheable.remember(&self.key, reason, times.received_at);
+                    self.proved_uncacheable(lease, reason, times);
                 }
                 self.forget(replaced, &parts);
                 return Fetched::Hand(Ok(Response::from_parts(parts, body)), reason);
@@ -232,7 +256,7 @@ where
         let content_length = body.size_hint().exact().or_else(|| content_length(&parts.headers));
         let foreseen = foresee(&parts, content_length, options);
         if let Foreseen::Refused(reason) = foreseen {
-            self.core.uncacheable.remember(&self.key, reason, times.received_at);
+            self.proved_uncacheable(lease, reason, times);
             return Fetched::Hand(Ok(Response::from_parts(parts, body)), reason);
         }
         if self.was_cleared(&storable) {
@@ -253,6 +277,14 @@ where
         let keep =
             lease.map(|lease| Keep::new(storable, self.key.clone(), labels, lease, self.rule.clone(), content_length));
         Fetched::Share { shown, keep, body }
+    }
+
+    /// The next requests are not queued behind one another, here and on the nodes that wait for the lease.
+    fn proved_uncacheable(&self, lease: Result<LeaseGuard, Reason>, reason: Reason, times: Times) {
+        self.core.uncacheable.remember(&self.key, reason, times.received_at);
+        if let Ok(lease) = lease {
+            lease.give_back_uncacheable();
+        }
     }
 
     fn labels_of(&self, storable: &Storable) -> Labels {

@@ -30,7 +30,7 @@ use crate::invalidation::Tag;
 use crate::key::Key;
 use crate::outcome::{Forward, Outcome, Reason};
 use crate::policy::{self, Lookup, Reuse};
-use crate::route::Rule;
+use crate::route::{Coalesce, Rule};
 use crate::store::{Found, Labels, Reply, StoreError};
 
 /// One lookup that memory could not answer at once.
@@ -210,6 +210,8 @@ where
                 ahead: cause.ahead,
                 again: cause.near || landed,
                 shared,
+                // Who has just learned that a fetch answers another variant does not wait for it to end.
+                waits: shared && tried.is_empty() && self.rule.coalescing() == Coalesce::Cluster,
                 content: self.content.clone(),
             };
             Fill::new(base, self.core.clone(), Box::pin(errand.run(body.take().unwrap_or_else(|| self.content.body()))))
@@ -236,6 +238,10 @@ where
                 let detail = outcome.detail.or(shown.unstored);
                 let outcome = Outcome { stored: shown.is_being_stored(), detail, ..outcome };
                 Ok(self.share(reader, &shown, outcome, true))
+            }
+            // Another node's fetch, joined for the same cause.
+            Landed::Stored(entry, how) if how.collapsed => {
+                Ok(self.served(entry, Outcome { collapsed: true, ..outcome }, self.core.clock.now()))
             }
             Landed::Stored(entry, how) => {
                 let why = outcome.detail.filter(|_| how.forward.is_some());
@@ -266,6 +272,8 @@ where
     fn mine(&self, response: Response<RB>, reason: Reason, outcome: Outcome) -> Response<Body<RB, S::Error>> {
         let outcome = match reason {
             Reason::Authorization => Outcome::bypass(reason),
+            // That somebody else fetches too is the less telling half.
+            Reason::LeaseLost => Outcome { detail: outcome.detail.or(Some(reason)), ..outcome },
             _ => Outcome { detail: Some(reason), ..outcome },
         };
         self.count(&outcome);
@@ -321,7 +329,6 @@ impl StoreError {
         match self {
             Self::Timeout => Reason::StoreTimeout,
             Self::Unavailable(_) => Reason::StoreError,
-            Self::Leased => Reason::LeaseLost,
             Self::Garbage => Reason::StoreGarbage,
         }
     }

@@ -15,13 +15,13 @@ use super::ResponseBody;
 use super::body::Body;
 use super::fill::Keep;
 use super::flow::{Flow, Stock, found_by};
-use super::lease::{self, LeaseGuard};
+use super::lease::{self, Granted, LeaseGuard};
 use super::service::{Looked, own};
 use super::unshared::Unshared;
 use crate::entry::Entry;
 use crate::outcome::{Fault, Outcome, Reason};
 use crate::policy::{self, AfterHead, Reuse, Storable, Times};
-use crate::store::{Labels, Reply};
+use crate::store::{Claim, Labels, Reply};
 
 /// What a HEAD holds while it is under way, so that it may store what it freshens.
 struct Held {
@@ -85,8 +85,8 @@ where
         let labels = lease::labels(&self.rule, self.parts.uri.path());
         let known = Labels { category: labels.category.clone(), tags: found_by(labels.tags.clone(), Some(stored)) };
         let flight = Unshared::board(&self.core, &self.key, &known)?;
-        let lease = lease::ask(&self.core, &self.key, &known, flight.fence()).await.ok();
-        Some(Held { flight, lease, labels })
+        let asked = lease::ask(&self.core, &self.key, &known, flight.fence(), Claim::Yielding).await;
+        Some(Held { flight, lease: asked.ok().and_then(Granted::at_once), labels })
     }
 
     /// Acts on what the answer says of the stored response; the reason to serve that in place of the answer.

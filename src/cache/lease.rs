@@ -10,7 +10,7 @@ use crate::invalidation::Tag;
 use crate::key::Key;
 use crate::policy::Storable;
 use crate::route::Rule;
-use crate::store::{BoxFuture, Fence, Labels, Lease, Reply, StoreError};
+use crate::store::{BoxFuture, Claim, Fence, Held, Labels, Lease, Leased, Reply, StoreError, Unused};
 
 /// A lease that is given back when it is dropped unused.
 pub(super) struct LeaseGuard {
@@ -18,11 +18,18 @@ pub(super) struct LeaseGuard {
     lease: Option<Lease>,
 }
 
+/// What came of asking for a lease: [`Leased`], owned.
+pub(super) enum Granted {
+    Yes(LeaseGuard),
+    Held(Held),
+    Uncacheable(Option<LeaseGuard>),
+}
+
 /// A lease that was asked for. Dropped before the store has answered, it is waited for in the background and given back:
 /// the store may grant it although nobody is left to use it.
 struct Asked {
     core: Arc<Core>,
-    answer: Option<BoxFuture<Result<Lease, StoreError>>>,
+    answer: Option<BoxFuture<Result<Leased, StoreError>>>,
 }
 
 /// Asks for the lease on a key.
@@ -31,12 +38,13 @@ pub(super) async fn ask(
     key: &Key,
     labels: &Labels,
     fence: &Arc<Fence>,
-) -> Result<LeaseGuard, StoreError> {
-    let lease = match core.store.lease(key, labels, fence) {
-        Reply::Now(lease) => lease,
+    claim: Claim,
+) -> Result<Granted, StoreError> {
+    let leased = match core.store.lease(key, labels, fence, claim) {
+        Reply::Now(leased) => leased,
         Reply::Later(answer) => Asked { core: core.clone(), answer: Some(answer) }.await,
     };
-    lease.map(|lease| LeaseGuard::new(core.clone(), lease))
+    leased.map(|leased| Granted::new(core, leased))
 }
 
 /// What the responses of a route can be selected by.
@@ -50,11 +58,27 @@ pub(super) fn with_groups(mut labels: Labels, key: &Key, storable: &Storable) ->
     labels
 }
 
-impl LeaseGuard {
-    fn new(core: Arc<Core>, lease: Lease) -> Self {
-        Self { core, lease: Some(lease) }
+impl Granted {
+    /// The lease, if there is one to be had without waiting.
+    pub(super) fn at_once(self) -> Option<LeaseGuard> {
+        match self {
+            Self::Yes(lease) => Some(lease),
+            Self::Uncacheable(lease) => lease,
+            Self::Held(_) => None,
+        }
     }
 
+    fn new(core: &Arc<Core>, leased: Leased) -> Self {
+        let guard = |lease| LeaseGuard { core: core.clone(), lease: Some(lease) };
+        match leased {
+            Leased::Yes(lease) => Self::Yes(guard(lease)),
+            Leased::Held(held) => Self::Held(held),
+            Leased::Uncacheable(lease) => Self::Uncacheable(lease.map(guard)),
+        }
+    }
+}
+
+impl LeaseGuard {
     pub(super) fn core(&self) -> &Arc<Core> {
         &self.core
     }
@@ -67,20 +91,34 @@ impl LeaseGuard {
     pub(super) fn take(&mut self) -> Option<Lease> {
         self.lease.take()
     }
-}
 
-impl Drop for LeaseGuard {
-    fn drop(&mut self) {
+    /// Whether an entry was stored under the key when the lease was given.
+    pub(super) fn is_beside_an_entry(&self) -> bool {
+        self.lease.as_ref().is_some_and(Lease::is_beside_an_entry)
+    }
+
+    /// Gives the lease back, and says that what was fetched can answer nobody else.
+    pub(super) fn give_back_uncacheable(mut self) {
+        self.give_back(Unused::Uncacheable);
+    }
+
+    fn give_back(&mut self, why: Unused) {
         if let Some(lease) = self.lease.take()
-            && let Reply::Later(release) = self.core.store.release(lease)
+            && let Reply::Later(release) = self.core.store.release(lease, why)
         {
             self.core.background.run(release);
         }
     }
 }
 
+impl Drop for LeaseGuard {
+    fn drop(&mut self) {
+        self.give_back(Unused::Abandoned);
+    }
+}
+
 impl Future for Asked {
-    type Output = Result<Lease, StoreError>;
+    type Output = Result<Leased, StoreError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // Out of its place while it is polled: what panicked is not polled again.
@@ -97,7 +135,7 @@ impl Drop for Asked {
     fn drop(&mut self) {
         if let Some(answer) = self.answer.take() {
             let core = self.core.clone();
-            self.core.background.run(async move { drop(answer.await.map(|lease| LeaseGuard::new(core, lease))) });
+            self.core.background.run(async move { drop(answer.await.map(|leased| Granted::new(&core, leased))) });
         }
     }
 }

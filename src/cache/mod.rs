@@ -42,6 +42,7 @@ mod query;
 mod refresh;
 mod respond;
 mod service;
+mod turn;
 mod uncacheable;
 mod unshared;
 mod warm;

@@ -26,7 +26,7 @@ use crate::key::Key;
 use crate::outcome::{Forward, Outcome, Reason};
 use crate::policy::{self, Lookup, Times};
 use crate::route::{Routing, Rule};
-use crate::store::Labels;
+use crate::store::{Claim, Labels};
 
 /// Where the answer to a POST may be stored.
 pub(super) struct Place {
@@ -109,6 +109,7 @@ impl Write {
                     ahead: false,
                     again: false,
                     shared: false,
+                    waits: false,
                     content: Content::none(),
                 };
                 send(errand, write, id, request)
@@ -155,8 +156,8 @@ where
     RB: ResponseBody,
 {
     let core = write.core.clone();
-    let asked = lease::ask(&core, &errand.key, &errand.labels, &errand.fence).await;
-    let lease = asked.map_err(|error| error.reason());
+    let asked = lease::ask(&core, &errand.key, &errand.labels, &errand.fence, Claim::Yielding).await;
+    let lease = asked.map_err(|error| error.reason()).and_then(|asked| asked.at_once().ok_or(Reason::LeaseLost));
     let target = request.uri().path_and_query().map_or_else(String::new, |target| target.as_str().to_owned());
     let requested_at = core.clock.now();
     let answer = errand.inner.clone().oneshot(request).await;

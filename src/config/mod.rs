@@ -38,6 +38,7 @@ mod sections;
 mod settings;
 mod source;
 mod spelling;
+mod syntax;
 mod yaml;
 
 #[cfg(test)]

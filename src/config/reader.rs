@@ -8,6 +8,9 @@ use super::source::{At, Place};
 use super::spelling;
 use super::yaml::{Kind, Node, Pair, Text};
 
+/// What a file may begin with.
+const ROOT: &str = "upstream: http://127.0.0.1:9000";
+
 /// A field of a section: the one place that knows its name. Its example is shown where its shape is wrong.
 pub(super) struct Field<T> {
     pub(super) name: &'static str,
@@ -36,7 +39,7 @@ impl<T> Field<T> {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(report: Report<'a>, elsewhere: Vec<(&'static str, &'static str)>) -> Self {
-        Self { report, example: "", elsewhere }
+        Self { report, example: ROOT, elsewhere }
     }
 
     /// Reads a mapping whose keys are fields.
@@ -148,8 +151,7 @@ impl<'a> Reader<'a> {
     pub(super) fn shape<V>(&mut self, node: &Node, expected: &str) -> Option<V> {
         if !matches!(node.kind, Kind::Broken) {
             let message = format!("expected {expected}, found {}", node.kind.noun());
-            let hint = if self.example.is_empty() { String::new() } else { format!("for example `{}`", self.example) };
-            self.report.error(node.place, message, hint);
+            self.report.error(node.place, message, format!("for example `{}`", self.example));
         }
         None
     }

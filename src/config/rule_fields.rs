@@ -104,7 +104,7 @@ pub(super) const SHARED: &[Field<RuleDraft>] = &[
         rule.query_method = r.scalar(node, values::size_or_off);
     }),
     Field::new("coalesce", "coalesce: node", |rule, r, node| {
-        let words = [("node", Coalesce::Node), ("off", Coalesce::Off)];
+        let words = [("cluster", Coalesce::Cluster), ("node", Coalesce::Node), ("off", Coalesce::Off)];
         rule.coalesce = r.scalar(node, |text| scalar::word(text, &words));
     }),
     Field::new("coalesce_wait", "coalesce_wait: 3s", |rule, r, node| {

@@ -6,11 +6,12 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, Span};
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 
 use super::diagnostic::Report;
 use super::env::{Env, ExpandError};
 use super::source::{MAX_FILE, Place};
+use super::syntax;
 
 const MAX_DEPTH: usize = 32;
 const MAX_NODES: usize = 100_000;
@@ -115,14 +116,24 @@ impl Builder<'_, '_> {
     fn read(&mut self, text: &str) -> Result<(), Refused> {
         let mut parser = Parser::new_from_str(text);
         while let Some(event) = parser.next_event() {
-            let (event, span) = event.map_err(|error| Refused {
-                place: Place { line: error.marker().line(), column: error.marker().col() + 1, length: 1 },
-                message: format!("this is not YAML: {}", error.info()),
-                hint: syntax_hint(error.info()),
-            })?;
+            let (event, span) = event.map_err(|error| self.not_yaml(text, &error))?;
             self.event(event, place(span))?;
         }
         Ok(())
+    }
+
+    /// The parser's error. It notices a bracket that nothing closes at the end of the text, where nothing is to be seen.
+    fn not_yaml(&self, text: &str, error: &ScanError) -> Refused {
+        let message = format!("this is not YAML: {}", error.info());
+        let marker = error.marker();
+        let at_end = text.chars().skip(marker.index()).all(char::is_whitespace);
+        if let Some(place) =
+            self.open.iter().rev().map(|open| open.place).find(|place| at_end && is_bracket(text, *place))
+        {
+            return Refused { place, message, hint: syntax::UNCLOSED };
+        }
+        let place = Place { line: marker.line(), column: marker.col() + 1, length: 1 };
+        Refused { place, message, hint: syntax::hint(error.info()) }
     }
 
     fn event(&mut self, event: Event<'_>, place: Place) -> Result<(), Refused> {
@@ -140,7 +151,7 @@ impl Builder<'_, '_> {
                 let node = self.anchors.get(&anchor).cloned().ok_or_else(|| Refused {
                     place,
                     message: "this alias stands inside the value it names".to_owned(),
-                    hint: "",
+                    hint: "write the value out",
                 })?;
                 self.attach(node, 0, place)?;
             }
@@ -270,17 +281,10 @@ impl Kind {
     }
 }
 
-/// What people most often get wrong.
-fn syntax_hint(info: &str) -> &'static str {
-    if info.contains("may not precede") || info.contains("flow mapping") {
-        "put quotes around a value that holds `{`, `[` or `: `"
-    } else if info.contains("tab") {
-        "indent with spaces"
-    } else if info.contains("block") || info.contains("mapping values") {
-        "mind the indentation, here and on the lines above"
-    } else {
-        ""
-    }
+/// Whether a collection that begins here is written in brackets.
+fn is_bracket(text: &str, place: Place) -> bool {
+    let line = text.lines().nth(place.line.saturating_sub(1));
+    matches!(line.and_then(|line| line.chars().nth(place.column.saturating_sub(1))), Some('[' | '{'))
 }
 
 /// A span that ends on another line is taken to the end of its first.

@@ -110,9 +110,14 @@ fn judge(
         return Err(Reason::Head);
     }
     let headers = &response.headers;
+    let directives = Directives::read(headers, &options.targeted_fields);
+    // Before all else: what an answer to credentials says of itself is for who sent them.
+    if lookup.authorized && !directives.shared_with_authorization() {
+        return Err(Reason::Authorization);
+    }
     let answer = Answer {
         head: response,
-        directives: Directives::read(headers, &options.targeted_fields),
+        directives,
         standing: standing(response.status, &options.store_status)?,
         times,
         has_validator: validate::has_validator(headers),
@@ -122,9 +127,6 @@ fn judge(
     }
     if options.origin_headers == OriginHeaders::Respect {
         origin_allows(&answer.directives, response.status)?;
-    }
-    if lookup.authorized && !answer.directives.shared_with_authorization() {
-        return Err(Reason::Authorization);
     }
     if options.set_cookie == SetCookie::Refuse && headers.contains_key(SET_COOKIE) {
         return Err(Reason::SetCookie);

@@ -21,6 +21,7 @@ use super::aside::Aside;
 use super::between::{After, Between};
 use super::body::BoxError;
 use super::drain::{Guard, Phase};
+use super::half_closed::HalfClosed;
 use super::incoming::ClientBody;
 use super::listen::Limits;
 use super::outbox::Outbox;
@@ -115,11 +116,11 @@ impl Protocols {
             () = guard.watch().reaches(Phase::Draining) => return,
         };
         let service = RefCell::new(service);
-        let io = TokioIo::new(stream);
         match opening {
             Ok(Ok(Opening::Http1)) => {
                 let patience = Patience::new();
                 let outbox = Arc::new(Outbox::default());
+                let io = TokioIo::new(HalfClosed::new(stream, patience.clone()));
                 let io = Between::new(io, Arc::clone(&outbox));
                 let entrance = Entrance { service, guard: guard.clone(), outbox: Some(outbox), first: None };
                 let http1 = self.http1.clone().timer(patience.clone()).serve_connection(io, entrance).with_upgrades();
@@ -129,7 +130,7 @@ impl Protocols {
                 // HTTP/2 has a timeout of its own only once both sides have greeted.
                 let patience = Patience::waiting();
                 let entrance = Entrance { service, guard: guard.clone(), outbox: None, first: Some(patience.clone()) };
-                let http2 = self.http2.serve_connection(io, entrance);
+                let http2 = self.http2.serve_connection(TokioIo::new(stream), entrance);
                 attend(http2, |http2| http2.graceful_shutdown(), self.over(&guard, patience), guard).await;
             }
             Ok(Ok(Opening::Undecided | Opening::Nothing) | Err(_)) | Err(_) => {}

@@ -31,6 +31,7 @@ mod edge;
 mod expect;
 mod fault;
 mod forward;
+mod half_closed;
 mod incoming;
 mod interim;
 mod listen;

@@ -47,6 +47,11 @@ impl Patience {
         self.0.count.store(2, Ordering::Relaxed);
     }
 
+    /// Whether a head is waited for. Where none is, an answer is owed.
+    pub(super) fn waits(&self) -> bool {
+        self.0.count.load(Ordering::Relaxed) % 2 == 1
+    }
+
     /// Ends when one head was waited for so long.
     pub(super) async fn lost(&self, timeout: Duration) {
         let (mut seen, mut looks) = (self.0.count.load(Ordering::Relaxed), 0);

@@ -61,8 +61,10 @@ pub enum BypassGate {
 /// Who shares one fetch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Coalesce {
-    /// Every request on this node.
+    /// Every request on every node of the same shared store.
     #[default]
+    Cluster,
+    /// Every request on this node.
     Node,
     /// Nobody: each miss fetches for itself.
     Off,

@@ -8,6 +8,7 @@
 //! one fill, an invalidation closes it, and an insertion happens under its lock. A [`Lease`] stands in the shared
 //! store: an invalidation deletes it, and a store without it is refused.
 
+mod lease;
 #[cfg(feature = "memory")]
 mod memory;
 #[cfg(feature = "redis")]
@@ -22,8 +23,7 @@ pub mod wire;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::HeaderName;
@@ -33,6 +33,7 @@ use crate::entry::Entry;
 use crate::invalidation::{Category, Cleared, Selector, Tag};
 use crate::key::Key;
 
+pub use lease::{Changes, Claim, Fence, Held, HeldEnd, Lease, Leased, Teller, Unused};
 #[cfg(feature = "memory")]
 pub use memory::MemoryStore;
 #[cfg(feature = "redis")]
@@ -71,17 +72,20 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     fn get_variant(&self, key: &Key, variant: &VariantId) -> Reply<Result<Found, StoreError>>;
 
     /// Asks for the lease on `key` before it is fetched. When nobody is left to use it, the answer is waited for all the
-    /// same, and the lease given back. Once this has answered, every invalidation that selects the
-    /// key by its name, by `labels` or by pattern ends the lease.
-    fn lease(&self, key: &Key, labels: &Labels, fence: &Arc<Fence>) -> Reply<Result<Lease, StoreError>>;
+    /// same, and the lease given back. Once it was given, every invalidation that selects the key by its name, by
+    /// `labels` or by pattern ends it.
+    ///
+    /// Where another fetch has it, whatever changes in the record from before the store was asked is told by
+    /// [`Held::end`]; the fence is not cut meanwhile.
+    fn lease(&self, key: &Key, labels: &Labels, fence: &Arc<Fence>, claim: Claim) -> Reply<Result<Leased, StoreError>>;
 
     /// Stores an entry if its lease still holds, replacing the one in its place.
     ///
     /// With `variant` the entry is stored beside the other variants of its key, at most `max_variants` of them.
     fn put(&self, lease: Lease, put: Put) -> Reply<Result<Stored, StoreError>>;
 
-    /// Gives a lease back without storing anything.
-    fn release(&self, lease: Lease) -> Reply<()>;
+    /// Gives a lease back without storing anything; whoever waits for it is told.
+    fn release(&self, lease: Lease, why: Unused) -> Reply<()>;
 
     /// Removes one record, its variants and its lease. Used for what proved unusable when it was read.
     fn remove(&self, key: &Key) -> Reply<Result<(), StoreError>>;
@@ -200,23 +204,6 @@ pub enum Stored {
     TooLarge,
 }
 
-/// The right to store one key once.
-#[derive(Debug)]
-pub struct Lease {
-    key: Key,
-    labels: Labels,
-    fence: Arc<Fence>,
-    token: Option<u64>,
-}
-
-/// Stands between a fill and the memory of this process. Closed by an invalidation; an insertion happens under its
-/// lock, so it lies wholly before the invalidation (which then removes it) or does not happen.
-#[derive(Debug, Default)]
-pub struct Fence {
-    closed: Mutex<bool>,
-    cut: AtomicBool,
-}
-
 /// Why a store did not answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -227,9 +214,6 @@ pub enum StoreError {
     /// The store cannot be reached.
     #[error("the store cannot be reached: {0}")]
     Unavailable(Arc<str>),
-    /// Somebody else holds the lease.
-    #[error("another node holds the lease")]
-    Leased,
     /// What was read is not an entry; it was removed.
     #[error("what the store held is not an entry")]
     Garbage,
@@ -287,81 +271,5 @@ impl<T> fmt::Debug for Reply<T> {
             Self::Now(_) => "Reply::Now",
             Self::Later(_) => "Reply::Later",
         })
-    }
-}
-
-impl Lease {
-    /// A lease that rests on a fence alone.
-    pub fn local(key: Key, labels: Labels, fence: Arc<Fence>) -> Self {
-        Self { key, labels, fence, token: None }
-    }
-
-    /// A lease that a shared store knows by this token.
-    pub fn shared(key: Key, labels: Labels, fence: Arc<Fence>, token: u64) -> Self {
-        Self { key, labels, fence, token: Some(token) }
-    }
-
-    /// The leased key.
-    pub fn key(&self) -> &Key {
-        &self.key
-    }
-
-    /// What the key was registered under.
-    pub fn labels(&self) -> &Labels {
-        &self.labels
-    }
-
-    /// The fence of the fill.
-    pub fn fence(&self) -> &Arc<Fence> {
-        &self.fence
-    }
-
-    /// The token by which a shared store knows the lease.
-    pub fn token(&self) -> Option<u64> {
-        self.token
-    }
-}
-
-impl Fence {
-    /// Ends the fill's right to store. Returns when no insertion is under way.
-    pub fn close(&self) {
-        *self.closed.lock().unwrap_or_else(PoisonError::into_inner) = true;
-    }
-
-    /// Ends the fill's right to store, and says that no later request may be given what it fetches: the store heard of an
-    /// invalidation elsewhere that took its lease away.
-    pub fn cut(&self) {
-        self.cut.store(true, Ordering::Release);
-        self.close();
-    }
-
-    /// Whether the store cut the fill off.
-    pub fn is_cut(&self) -> bool {
-        self.cut.load(Ordering::Acquire)
-    }
-
-    /// Whether the fill may store nothing any more.
-    pub fn is_closed(&self) -> bool {
-        *self.closed.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Runs `insert` unless the fence is closed, keeping it open meanwhile.
-    pub fn commit<T>(&self, insert: impl FnOnce() -> T) -> Option<T> {
-        let closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
-        if *closed { None } else { Some(insert()) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_is_inserted_behind_a_closed_fence() {
-        let fence = Fence::default();
-        assert_eq!(fence.commit(|| 1), Some(1));
-        fence.close();
-        assert_eq!(fence.commit(|| 2), None);
-        assert!(fence.is_closed());
     }
 }

@@ -10,7 +10,9 @@ use larder::cache::{Cache, OnStoreError};
 use larder::invalidation::{Category, Cleared, Selector, Tag};
 use larder::key::Key;
 use larder::route::{QueryFilter, Rule, Table};
-use larder::store::{Fence, Found, Health, Labels, Lease, Put, Reply, Store, StoreError, Stored, VariantId};
+use larder::store::{
+    Claim, Fence, Found, Health, Labels, Lease, Leased, Put, Reply, Store, StoreError, Stored, Unused, VariantId,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -138,15 +140,15 @@ impl Store for Names {
         Reply::Now(Ok(Found::Absent))
     }
 
-    fn lease(&self, key: &Key, labels: &Labels, fence: &Arc<Fence>) -> Reply<Result<Lease, StoreError>> {
-        Reply::Now(Ok(Lease::local(key.clone(), labels.clone(), fence.clone())))
+    fn lease(&self, key: &Key, labels: &Labels, fence: &Arc<Fence>, _: Claim) -> Reply<Result<Leased, StoreError>> {
+        Reply::Now(Ok(Leased::Yes(Lease::local(key.clone(), labels.clone(), fence.clone()))))
     }
 
     fn put(&self, _: Lease, _: Put) -> Reply<Result<Stored, StoreError>> {
         Reply::Now(Ok(Stored::TooLarge))
     }
 
-    fn release(&self, _: Lease) -> Reply<()> {
+    fn release(&self, _: Lease, _: Unused) -> Reply<()> {
         Reply::Now(())
     }
 

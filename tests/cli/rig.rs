@@ -164,6 +164,14 @@ impl Origin {
         Self(TcpListener::bind("127.0.0.1:0").unwrap())
     }
 
+    /// Whether no connection waits to be accepted.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.0.set_nonblocking(true).unwrap();
+        let idle = self.0.accept().is_err();
+        self.0.set_nonblocking(false).unwrap();
+        idle
+    }
+
     /// The next request, once all of it is there.
     pub(crate) fn next(&self) -> Held {
         let (mut stream, _) = self.0.accept().unwrap();

@@ -18,7 +18,6 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use larder::cache::Cache;
 use larder::policy::{Options, StoreStatus};
-use hyper::body::Incoming;
 use larder::proxy::{ClientBody, Edge, EdgeRules, Limits, Proxy, ProxyConfig, serve};
 use larder::route::{Rule, Table};
 use larder::store::MemoryStore;
@@ -57,7 +56,7 @@ async fn origin(script: Script) -> SocketAddr {
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let script = script.clone();
-            let service = service_fn(move |_: Request<Incoming>| {
+            let service = service_fn(move |_: Request<hyper::body::Incoming>| {
                 let answer = script.lock().unwrap().pop_front().expect("an answer is left");
                 async move { Ok::<_, Infallible>(answer) }
             });

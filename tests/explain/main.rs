@@ -275,6 +275,20 @@ fn cases() -> Vec<Case> {
             &[(Q::Bypass, "asked")],
         ),
         case(
+            "credentials and nothing stored",
+            nothing(),
+            || Request::get("/posts/").header("authorization", "Bearer x"),
+            Bypass,
+            &[(Q::Lookup, "absent"), (Q::Fetch, "apart")],
+        ),
+        case(
+            "a HEAD with credentials and nothing stored",
+            nothing(),
+            || Request::head("/posts/").header("authorization", "Bearer x"),
+            Miss,
+            &[(Q::Fetch, "alone")],
+        ),
+        case(
             "credentials and an answer that is not for all",
             posts_with(&[]),
             || Request::get("/posts/").header("authorization", "Bearer x"),

@@ -78,11 +78,11 @@ async fn go_through(outage: Outage, seen: Seen, memory: &str) {
     println!("{outage:?}, memory {memory}: p50 {p50:?} p99 {p99:?} max {slowest:?}, stores again after {back:?}");
     assert!(slowest < SLOWEST, "{slowest:?}");
 
-    // Ten late answers in a row are an outage too, and a loaded machine may have them.
+    // Ten late answers in a row are an outage too, and a loaded machine may have them once. What begins is said to end.
     let found = rig.logged("Redis is used again") - rig.logged("Redis fails again");
     let lost = rig.logged("Redis is not used");
     let expected = match seen {
-        Seen::Down | Seen::Moment => lost == 1 && found == 1,
+        Seen::Down | Seen::Moment => (1..=2).contains(&lost) && found == lost,
         Seen::Perhaps => lost <= 1,
         Seen::Nothing => (lost, found) == (0, 0),
     };

@@ -138,3 +138,43 @@ async fn a_connection_past_the_limit_waits_for_a_place() {
     drop(first);
     assert!(upstream.head().await.starts_with("GET /second "));
 }
+
+#[tokio::test]
+async fn a_client_that_has_ended_its_side_gets_its_answer_and_then_the_end() {
+    let origin = Origin::start().await;
+    let front = Front::before(&origin).await;
+    let mut client = front.client().await;
+    client.send(GET).await;
+    client.finish().await;
+    let mut upstream = origin.accept().await;
+    upstream.head().await;
+    upstream.send(OK).await;
+    assert!(client.rest().await.ends_with("ok"));
+}
+
+#[tokio::test]
+async fn a_client_that_asks_twice_and_ends_its_side_gets_both_answers() {
+    let origin = Origin::start().await;
+    let front = Front::before(&origin).await;
+    let mut client = front.client().await;
+    client.send(GET.repeat(2)).await;
+    client.finish().await;
+    let mut upstream = origin.accept().await;
+    for _ in 0..2 {
+        upstream.head().await;
+        upstream.send(OK).await;
+    }
+    assert_eq!(client.rest().await.matches("200 OK").count(), 2);
+}
+
+#[tokio::test]
+async fn a_client_that_left_is_waited_for_no_longer_than_one_that_only_listens() {
+    let origin = Origin::start().await;
+    let front = Front::before(&origin).await;
+    let mut client = front.client().await;
+    client.send(GET).await;
+    let mut upstream = origin.accept().await;
+    upstream.head().await;
+    drop(client);
+    assert_eq!(upstream.rest().await, "");
+}

@@ -11,11 +11,13 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use larder::invalidation::{Cleared, Selector};
 use larder::key::Key;
 use larder::store::{
-    Fence, Found, Health, Labels, Lease, MemoryStore, Put, Reply, Store, StoreError, Stored, VariantId,
+    Changes, Claim, Fence, Found, Health, Held, Labels, Lease, Leased, MemoryStore, Put, Reply, Store, StoreError,
+    Stored, Teller, Unused, VariantId,
 };
 use tokio::sync::Semaphore;
 
@@ -37,22 +39,50 @@ pub(crate) enum Op {
 #[derive(Clone, Debug)]
 pub(crate) struct SlowStore {
     memory: Arc<MemoryStore>,
-    leases: Arc<Mutex<HashMap<u64, (Key, Labels)>>>,
+    leases: Arc<Mutex<HashMap<u64, Record>>>,
+    listeners: Arc<Mutex<Listeners>>,
+    /// Keys that proved uncacheable while others waited for them.
+    noted: Arc<Mutex<Vec<Key>>>,
     calls: Arc<Mutex<Vec<Op>>>,
     script: Arc<Mutex<HashMap<Op, StoreError>>>,
     gates: Arc<Mutex<HashMap<Op, Arc<Semaphore>>>>,
+    answers: Arc<Mutex<HashMap<Op, Arc<Semaphore>>>>,
     queues: Arc<Mutex<bool>>,
     tokens: Arc<AtomicU64>,
 }
+
+/// A lease that somebody has.
+#[derive(Debug)]
+struct Record {
+    key: Key,
+    labels: Labels,
+    claim: Claim,
+}
+
+/// Those who wait for a lease; `None` when nobody is told of changes.
+#[derive(Debug)]
+struct Listeners(Option<Vec<(Key, Teller)>>);
+
+impl Default for Listeners {
+    fn default() -> Self {
+        Self(Some(Vec::new()))
+    }
+}
+
+/// How long a lease holds: far longer than anybody waits here.
+const HOLDS: Duration = Duration::from_secs(60);
 
 impl SlowStore {
     pub(crate) fn over(memory: MemoryStore) -> Self {
         Self {
             memory: Arc::new(memory),
             leases: Arc::default(),
+            listeners: Arc::default(),
+            noted: Arc::default(),
             calls: Arc::default(),
             script: Arc::default(),
             gates: Arc::default(),
+            answers: Arc::default(),
             queues: Arc::default(),
             tokens: Arc::new(AtomicU64::new(1)),
         }
@@ -66,14 +96,26 @@ impl SlowStore {
     /// Every `op` works from now on, and those held go on.
     pub(crate) fn mend(&self, op: Op) {
         self.script.lock().unwrap().remove(&op);
-        if let Some(gate) = self.gates.lock().unwrap().remove(&op) {
-            gate.add_permits(Semaphore::MAX_PERMITS);
+        for gates in [&self.gates, &self.answers] {
+            if let Some(gate) = gates.lock().unwrap().remove(&op) {
+                gate.add_permits(Semaphore::MAX_PERMITS);
+            }
         }
     }
 
     /// Every `op` waits from now on, until it is let go or mended.
     pub(crate) fn hold(&self, op: Op) {
         self.gates.lock().unwrap().insert(op, Arc::new(Semaphore::new(0)));
+    }
+
+    /// Every `op` takes effect from now on and its answer waits, until it is mended.
+    pub(crate) fn hold_answers(&self, op: Op) {
+        self.answers.lock().unwrap().insert(op, Arc::new(Semaphore::new(0)));
+    }
+
+    /// Every `op` from now on goes on; those held stay so until the gate is opened.
+    pub(crate) fn let_later_pass(&self, op: Op) -> Arc<Semaphore> {
+        self.gates.lock().unwrap().remove(&op).unwrap()
     }
 
     /// Invalidations are kept instead of carried out.
@@ -89,6 +131,30 @@ impl SlowStore {
     /// Leases that somebody holds.
     pub(crate) fn leased(&self) -> usize {
         self.leases.lock().unwrap().len()
+    }
+
+    /// Nobody is told of changes any more.
+    pub(crate) fn fall_silent(&self) {
+        self.listeners.lock().unwrap().0 = None;
+    }
+
+    /// Those who wait for a lease on this key.
+    pub(crate) fn waiting(&self) -> usize {
+        let listeners = self.listeners.lock().unwrap();
+        listeners.0.iter().flatten().filter(|(_, teller)| teller.is_heard()).count()
+    }
+
+    /// Tells of a change of this key; whether anybody heard.
+    pub(crate) fn tell(&self, key: &Key) -> bool {
+        let listeners = self.listeners.lock().unwrap();
+        let of_key = listeners.0.iter().flatten().filter(|(named, teller)| named == key && teller.is_heard());
+        of_key.map(|(_, teller)| teller.tell()).count() > 0
+    }
+
+    fn listen(&self, key: Key) -> Option<Changes> {
+        let (teller, changes) = Teller::new();
+        self.listeners.lock().unwrap().0.as_mut()?.push((key, teller));
+        Some(changes)
     }
 
     fn later<T: Send + 'static>(
@@ -109,6 +175,10 @@ impl SlowStore {
                 Some(error) => Err(error),
                 None => effect(&store),
             };
+            let gate = store.answers.lock().unwrap().get(&op).cloned();
+            if let Some(gate) = gate {
+                gate.acquire().await.unwrap().forget();
+            }
             OncePending(false).await;
             answer
         }))
@@ -148,29 +218,57 @@ impl Store for SlowStore {
         self.later(Op::GetVariant, move |store| now(store.memory.get_variant(&key, &variant)))
     }
 
-    fn lease(&self, key: &Key, labels: &Labels, fence: &Arc<Fence>) -> Reply<Result<Lease, StoreError>> {
+    fn lease(&self, key: &Key, labels: &Labels, fence: &Arc<Fence>, claim: Claim) -> Reply<Result<Leased, StoreError>> {
         let (key, labels, fence) = (key.clone(), labels.clone(), fence.clone());
         self.later(Op::Lease, move |store| {
+            let mut leases = store.leases.lock().unwrap();
+            let holder = leases.iter().find(|(_, held)| held.key == key);
+            if let Some((token, held)) = holder.map(|(token, held)| (*token, held)) {
+                if held.claim == Claim::Firm || claim == Claim::Yielding {
+                    if store.noted.lock().unwrap().contains(&key) {
+                        return Ok(Leased::Uncacheable(None));
+                    }
+                    return Ok(Leased::Held(Held::new(token, HOLDS, store.listen(key))));
+                }
+                leases.remove(&token);
+            }
             let token = store.tokens.fetch_add(1, Ordering::SeqCst);
-            store.leases.lock().unwrap().insert(token, (key.clone(), labels.clone()));
-            Ok(Lease::shared(key, labels, fence, token))
+            leases.insert(token, Record { key: key.clone(), labels: labels.clone(), claim });
+            let lease = Lease::shared(key.clone(), labels, fence, token);
+            let stored = !matches!(now(store.memory.get(&key)), Ok(Found::Absent));
+            let lease = if stored { lease.beside_an_entry() } else { lease };
+            let noted = store.noted.lock().unwrap().contains(&key);
+            Ok(if noted { Leased::Uncacheable(Some(lease)) } else { Leased::Yes(lease) })
         })
     }
 
     fn put(&self, lease: Lease, put: Put) -> Reply<Result<Stored, StoreError>> {
-        self.later(Op::Put, move |store| {
+        let (store, token) = (self.clone(), lease.token().unwrap());
+        let reply = self.later(Op::Put, move |store| {
             // The lock is held while storing, so that the lease cannot end meanwhile.
             let mut leases = store.leases.lock().unwrap();
-            match leases.remove(&lease.token().unwrap()) {
-                Some(_) => now(store.memory.put(lease, put)),
-                None => Ok(Stored::LeaseLost),
-            }
-        })
+            let Some(record) = leases.remove(&token) else { return Ok(Stored::LeaseLost) };
+            let stored = now(store.memory.put(lease, put));
+            store.tell(&record.key);
+            stored
+        });
+        let Reply::Later(answer) = reply else { unreachable!() };
+        Reply::Later(Box::pin(async move {
+            let stored = answer.await;
+            store.leases.lock().unwrap().remove(&token);
+            stored
+        }))
     }
 
-    fn release(&self, lease: Lease) -> Reply<()> {
+    fn release(&self, lease: Lease, why: Unused) -> Reply<()> {
         let reply = self.later(Op::Release, move |store| {
-            store.leases.lock().unwrap().remove(&lease.token().unwrap());
+            let released = store.leases.lock().unwrap().remove(&lease.token().unwrap());
+            if let Some(record) = released
+                && store.tell(&record.key)
+                && why == Unused::Uncacheable
+            {
+                store.noted.lock().unwrap().push(record.key);
+            }
             Ok(())
         });
         let Reply::Later(answer) = reply else { unreachable!() };
@@ -180,8 +278,10 @@ impl Store for SlowStore {
     fn remove(&self, key: &Key) -> Reply<Result<(), StoreError>> {
         let key = key.clone();
         self.later(Op::Remove, move |store| {
-            store.leases.lock().unwrap().retain(|_, (leased, _)| *leased != key);
-            now(store.memory.remove(&key))
+            store.leases.lock().unwrap().retain(|_, held| held.key != key);
+            let removed = now(store.memory.remove(&key));
+            store.tell(&key);
+            removed
         })
     }
 
@@ -192,8 +292,14 @@ impl Store for SlowStore {
                 return Ok(Cleared::queued());
             }
             let mut leases = store.leases.lock().unwrap();
-            leases.retain(|_, (key, labels)| !selector.hits(key, &labels.tags, labels.category.as_ref()));
-            now(store.memory.invalidate(&selector))
+            let hit = |held: &Record| selector.hits(&held.key, &held.labels.tags, held.labels.category.as_ref());
+            let ended: Vec<Key> = leases.values().filter(|held| hit(held)).map(|held| held.key.clone()).collect();
+            leases.retain(|_, held| !hit(held));
+            let cleared = now(store.memory.invalidate(&selector));
+            for key in &ended {
+                store.tell(key);
+            }
+            cleared
         })
     }
 

@@ -10,7 +10,7 @@ use larder::clock::{Clock, Timestamp};
 use larder::entry::{Entry, Meta, Terms};
 use larder::invalidation::{Category, Cleared, Selector, Tag};
 use larder::key::Key;
-use larder::store::{Fence, Found, Labels, Lease, Put, Store, StoreError, Stored, VariantId};
+use larder::store::{Claim, Fence, Found, Labels, Lease, Leased, Put, Store, StoreError, Stored, Unused, VariantId};
 
 /// A store and the fills under way, whose fences an invalidation closes as the cache would.
 pub(crate) struct Rig<S: ?Sized = dyn Store> {
@@ -93,11 +93,24 @@ impl Page {
 }
 
 impl<S: Store + ?Sized> Rig<S> {
-    pub(crate) async fn lease(&self, page: &Page) -> Result<Lease, StoreError> {
+    pub(crate) async fn ask(&self, page: &Page, claim: Claim) -> Result<Leased, StoreError> {
         let fence = Arc::new(Fence::default());
         let (key, labels) = (key(page.key), page.labels());
         self.flights.lock().unwrap().push((key.clone(), labels.clone(), Arc::clone(&fence)));
-        self.store.lease(&key, &labels, &fence).wait().await
+        self.store.lease(&key, &labels, &fence, claim).wait().await
+    }
+
+    /// The lease; no error where another holds it.
+    pub(crate) async fn lease(&self, page: &Page) -> Result<Lease, Option<StoreError>> {
+        match self.ask(page, Claim::Firm).await {
+            Ok(Leased::Yes(lease) | Leased::Uncacheable(Some(lease))) => Ok(lease),
+            Ok(Leased::Held(_) | Leased::Uncacheable(None)) => Err(None),
+            Err(error) => Err(Some(error)),
+        }
+    }
+
+    pub(crate) async fn release(&self, lease: Lease) {
+        self.store.release(lease, Unused::Abandoned).wait().await;
     }
 
     pub(crate) async fn put(&self, lease: Lease, page: &Page) -> Result<Stored, StoreError> {

@@ -503,7 +503,7 @@ async fn who_looks_at_a_record_leaves_no_copy_and_removes_no_garbage() {
     let lease = node.lease(&page("GET:/b", "")).await.unwrap();
     let shown = look("GET:/b").await.unwrap();
     assert!(matches!(shown.record, Record::Absent) && shown.leased);
-    node.store.release(lease).wait().await;
+    node.release(lease).await;
 
     server.cli(&["SET", "larder:GET:/c", "x", "EX", "60"]);
     assert_eq!(look("GET:/c").await.unwrap_err(), StoreError::Garbage);

@@ -35,6 +35,7 @@ use http::request;
 use super::ask::{self, Ask, Wanted};
 use super::handle::{Cache, Core};
 use super::keyed::ForwardedProto;
+use super::way::Way;
 use crate::clock::Timestamp;
 use crate::key::Key;
 use crate::outcome::Reason;
@@ -336,7 +337,12 @@ async fn looked_up(
             if way.sends() {
                 steps.push(fetched::forwarded(request, &shown, Some((way, stale))));
             }
-            if way.sends() { decision } else { Decision::Refused }
+            match way {
+                Way::Nowhere => Decision::Refused,
+                // An answer for all is the exception, and the origin's to make (RFC 9111 §3.5).
+                Way::Apart if lookup.authorized && decision == Decision::Miss => Decision::Bypass,
+                _ => decision,
+            }
         }
     };
     steps.extend(fetched::last_answer(core, &wanted.key, decision));

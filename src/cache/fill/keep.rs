@@ -65,6 +65,11 @@ impl Keep {
         self.content_length == Some(self.arrived)
     }
 
+    /// Stores nothing: the body is more than anybody else may be given.
+    pub(super) fn refuse(self) {
+        self.lease.give_back_uncacheable();
+    }
+
     /// Stores the complete body. A store that answers later is waited for in the background: no client waits for it,
     /// and the flight can be joined until then.
     pub(super) fn store(mut self, body: Bytes, landing: Landing) {

@@ -57,6 +57,8 @@ pub(super) enum Fetched<RB, E> {
     Hand(Result<Response<RB>, E>, Reason),
     /// A stored response answers after all.
     Stored(Arc<Entry>, Outcome),
+    /// Nothing yet, but nobody else is to wait for it: the others are released, and the fetch goes on.
+    Dispersed(Fetch<RB, E>, Reason),
     /// A stored response is good again, under a new head that is stored with it.
     Freshened { keep: Keep, stored: Arc<Entry>, outcome: Outcome },
 }
@@ -171,6 +173,11 @@ impl<RB: ResponseBody, E: Send + 'static> Fill<RB, E> {
                 self.base.close_doors();
                 self.seen().answer_from(entry, outcome);
             }
+            Fetched::Dispersed(fetch, reason) => {
+                self.base.close_doors();
+                self.seen().disperse(reason);
+                return Stage::Head(fetch);
+            }
             Fetched::Freshened { keep, stored, outcome } => {
                 let entry = keep.freshen(&stored, self.landing());
                 self.seen().answer_from(entry, outcome);
@@ -219,6 +226,7 @@ impl<RB: ResponseBody, E: Send + 'static> Fill<RB, E> {
             if let Some(keep) = keep.take() {
                 self.core.uncacheable.remember(keep.key(), Reason::TooLarge, self.core.clock.now());
                 self.core.stats.reason(Reason::TooLarge);
+                keep.refuse();
             }
         } else if whole {
             // The length is matched. Nobody may ask for more: a server that has sent as much as it announced stops.

@@ -24,6 +24,8 @@ pub(super) struct Seen<RB, E> {
     window: u64,
     recording: bool,
     end: Option<End>,
+    /// Why nobody but the request that caused the fetch waits for it.
+    dispersed: Option<Reason>,
     /// The next chunk of each reader, by its place in the crowd.
     at: Vec<Option<usize>>,
 }
@@ -79,6 +81,7 @@ impl<RB, E> Default for Seen<RB, E> {
             window: 0,
             recording: true,
             end: None,
+            dispersed: None,
             at: Vec::new(),
         }
     }
@@ -97,6 +100,11 @@ impl<RB, E> Seen<RB, E> {
 
     pub(super) fn answer_from(&mut self, entry: Arc<Entry>, outcome: Outcome) {
         self.head = Head::Stored(entry, outcome);
+    }
+
+    /// Releases everybody but the request that caused the fetch.
+    pub(super) fn disperse(&mut self, reason: Reason) {
+        self.dispersed = Some(reason);
     }
 
     /// Records a chunk; false once more has arrived than may be held. Then recording stops, never the stream.
@@ -169,6 +177,9 @@ impl<RB, E> Seen<RB, E> {
     }
 
     pub(super) fn landed(&mut self, place: usize, leads: bool) -> Option<Landed<RB, E>> {
+        if let Some(reason) = self.dispersed.filter(|_| !leads) {
+            return Some(Landed::Released(reason));
+        }
         let came_late = self.position(place).is_none();
         match &mut self.head {
             Head::Awaited => None,

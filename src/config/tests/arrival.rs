@@ -139,6 +139,16 @@ fn a_route_outranks_the_defaults() {
 }
 
 #[test]
+fn one_fetch_is_for_all_nodes_unless_less_is_asked_for() {
+    let text = "routes:\n- { path: /a, ttl: 1m }\n- { path: /b, ttl: 1m, coalesce: node }\n";
+    assert_eq!(rule(&parse(text), "/a").coalescing(), Coalesce::Cluster);
+    assert_eq!(rule(&parse(text), "/b").coalescing(), Coalesce::Node);
+    let text = "defaults: { coalesce: \"off\" }\nroutes:\n- { path: /a, ttl: 1m, coalesce: cluster }\n- { path: /b, ttl: 1m }\n";
+    assert_eq!(rule(&parse(text), "/a").coalescing(), Coalesce::Cluster);
+    assert_eq!(rule(&parse(text), "/b").coalescing(), Coalesce::Off);
+}
+
+#[test]
 fn labels_and_targets_arrive() {
     let rule = rule(&parse(FULL), "/api/users/7");
     assert_eq!(rule.category_name().unwrap().as_str(), "users");

@@ -182,6 +182,10 @@ fn credentials_of_rfc_9111_3_5() {
     let mut rig = Rig::new();
     rig.lookup.authorized = true;
     assert_eq!(rig.refusal(&[HOUR]), Some(Reason::Authorization));
+    for fields in [("cache-control", "no-store"), ("cache-control", "private"), ("set-cookie", "a=1"), ("vary", "*")] {
+        assert_eq!(rig.refusal(&[fields]), Some(Reason::Authorization), "{fields:?}");
+    }
+    assert_eq!(rig.admit(500, &[]).err(), Some(Reason::Authorization));
     for directives in ["max-age=60, public", "s-maxage=60", "max-age=60, must-revalidate"] {
         let storable = rig.admit(200, &[("cache-control", directives)]).unwrap();
         assert!(storable.terms.shared_with_authorization, "{directives}");

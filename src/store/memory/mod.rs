@@ -29,7 +29,8 @@ use crate::clock::{Clock, Timestamp};
 use crate::invalidation::{Cleared, Selector};
 use crate::key::Key;
 use crate::store::{
-    Fence, Found, Health, Inspected, Labels, Lease, Place, Put, Record, Reply, Store, StoreError, Stored, VariantId,
+    Claim, Fence, Found, Health, Inspected, Labels, Lease, Leased, Place, Put, Record, Reply, Store, StoreError,
+    Stored, Unused, VariantId,
 };
 
 /// Entries in this process's memory.
@@ -192,15 +193,15 @@ impl Store for MemoryStore {
         Reply::Now(Ok(self.cache.get(key).map_or(Found::Absent, |slot| slot.variant(variant))))
     }
 
-    fn lease(&self, key: &Key, labels: &Labels, fence: &Arc<Fence>) -> Reply<Result<Lease, StoreError>> {
-        Reply::Now(Ok(Lease::local(key.clone(), labels.clone(), Arc::clone(fence))))
+    fn lease(&self, key: &Key, labels: &Labels, fence: &Arc<Fence>, _: Claim) -> Reply<Result<Leased, StoreError>> {
+        Reply::Now(Ok(Leased::Yes(Lease::local(key.clone(), labels.clone(), Arc::clone(fence)))))
     }
 
     fn put(&self, lease: Lease, put: Put) -> Reply<Result<Stored, StoreError>> {
         Reply::Now(Ok(lease.fence().commit(|| self.insert(put, FOR_GOOD)).unwrap_or(Stored::LeaseLost)))
     }
 
-    fn release(&self, _: Lease) -> Reply<()> {
+    fn release(&self, _: Lease, _: Unused) -> Reply<()> {
         Reply::Now(())
     }
 

@@ -10,7 +10,8 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fred::prelude::{ClientLike, HashesInterface, KeysInterface, Server, Value};
+use fred::clients::WithOptions;
+use fred::prelude::{Client, ClientLike, HashesInterface, KeysInterface, Server, Value};
 use fred::types::{ClusterHash, CustomCommand};
 
 use super::Redis;
@@ -18,8 +19,8 @@ use super::fault::Fault;
 use super::gather::gather;
 use super::link::Lane;
 use super::names::{category_label, literal_head, may_be_hashed, tag_label};
-use super::record::LEASE_FOR;
-use super::scripts::{FORGET, MARK};
+use super::record::FILL_FOR;
+use super::scripts::{FORGET, MARK, TELL};
 use crate::invalidation::Selector;
 use crate::key::Key;
 use crate::store::Lease;
@@ -75,7 +76,18 @@ impl Redis {
     }
 
     /// Finds what the selector names; says how many records held an entry.
+    ///
+    /// A fetch that got no lease is found by nothing here. Every node is told that something was cleared, and keeps
+    /// later requests from such a fetch.
     pub(super) async fn sweep(self: &Arc<Self>, selector: &Selector, sweep: Sweep<'_>) -> Result<u64, Fault> {
+        let held = self.sweep_records(selector, sweep).await?;
+        if sweep.deletes() {
+            self.link.run(Lane::Write, self.wide(), &TELL, &self.names.news(), Vec::new()).await?;
+        }
+        Ok(held)
+    }
+
+    async fn sweep_records(self: &Arc<Self>, selector: &Selector, sweep: Sweep<'_>) -> Result<u64, Fault> {
         let (index, label) = match selector {
             Selector::Key(key) if key.as_str().contains('#') => {
                 return self.drop_all(&[self.names.record(key)], "", sweep).await;
@@ -83,7 +95,7 @@ impl Redis {
             Selector::Key(key) => (self.names.group(key.as_str()), String::new()),
             Selector::Tag(tag) => {
                 if sweep.deletes() {
-                    let lifetime = (LEASE_FOR * 2).as_millis().to_string();
+                    let lifetime = (FILL_FOR * 2).as_millis().to_string();
                     self.link
                         .run(Lane::Write, self.wide(), &MARK, &self.names.mark(tag), vec![lifetime.into()])
                         .await?;
@@ -126,25 +138,38 @@ impl Redis {
     }
 
     /// What an index names. `None` when it is no index.
+    ///
+    /// Read in steps: however many it names, none takes long. What is in it all the while is not missed.
     async fn members(self: &Arc<Self>, index: &str) -> Result<Option<Members>, Fault> {
-        let command = CustomCommand::new_static("ZRANGE", ClusterHash::FirstKey, false);
-        let arguments = vec![index.to_owned(), "0".into(), "-1".into(), "WITHSCORES".into()];
-        let answer = self.link.call(Lane::Write, self.wide() * 4, |client| async move {
-            client.custom::<Vec<String>, _>(command, arguments).await
-        });
-        match answer.await {
-            Ok(flat) => {
-                let pairs = flat.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone()));
-                Ok(Some(pairs.collect()))
+        let (mut members, mut cursor) = (Members::new(), "0".to_owned());
+        loop {
+            match self.members_step(index, cursor).await {
+                Ok((next, flat)) => {
+                    members.extend(flat.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())));
+                    if next == "0" {
+                        // The server may name one twice.
+                        members.sort_unstable();
+                        members.dedup();
+                        return Ok(Some(members));
+                    }
+                    cursor = next;
+                }
+                Err(fault) if fault.is_wrong_type() => {
+                    let index = index.to_owned();
+                    let unlink = |client: WithOptions<Client>| async move { client.unlink::<(), _>(index).await };
+                    self.link.call(Lane::Write, self.wide(), unlink).await?;
+                    return Ok(None);
+                }
+                Err(fault) => return Err(fault),
             }
-            Err(fault) if fault.is_wrong_type() => {
-                let index = index.to_owned();
-                let limit = self.wide();
-                self.link.call(Lane::Write, limit, |client| async move { client.unlink::<(), _>(index).await }).await?;
-                Ok(None)
-            }
-            Err(fault) => Err(fault),
         }
+    }
+
+    async fn members_step(self: &Arc<Self>, index: &str, cursor: String) -> Result<(String, Vec<String>), Fault> {
+        let command = CustomCommand::new_static("ZSCAN", ClusterHash::FirstKey, false);
+        let arguments = vec![index.to_owned(), cursor, "COUNT".into(), SCAN_COUNT.to_string()];
+        let step = |client: WithOptions<Client>| async move { client.custom(command, arguments).await };
+        self.link.call(Lane::Write, self.wide(), step).await
     }
 
     /// Takes swept members out of their index, unless they were registered again. Left in, they cost a look each.

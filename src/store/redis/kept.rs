@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Redis;
 use super::clear::{Spared, Sweep};
+use super::fault::Fault;
 use super::link::State;
+use super::{Redis, spawn};
 use crate::invalidation::{Cleared, Selector};
 
 /// An invalidation that is kept unless it was carried out, dropped futures included.
@@ -24,10 +25,11 @@ impl Kept {
         Self { redis, selector: Some(selector), spared }
     }
 
+    /// Carries the invalidation out, or keeps it.
     pub(super) async fn carry_out(mut self) -> Cleared {
         let Some(selector) = self.selector.clone() else { return Cleared::default() };
         let redis = Arc::clone(&self.redis);
-        let mut swept = if redis.queue.len() > 0 { redis.catch_up().await.map(|()| 0) } else { Ok(0) };
+        let mut swept = if redis.queue.len() > 0 { redis.catch_up_soon().await } else { Ok(0) };
         if swept.is_ok() {
             let sweep = self.spared.as_ref().map_or(Sweep::Delete, Sweep::Around);
             swept = redis.sweep(&selector, sweep).await;
@@ -55,8 +57,35 @@ impl Drop for Kept {
     }
 }
 
+impl Redis {
+    /// Carries out what waits, oldest first.
+    pub(super) async fn catch_up(self: &Arc<Self>) -> Result<(), Fault> {
+        let _turn = self.queue.turn.lock().await;
+        while let Some((number, selector)) = self.queue.first() {
+            self.sweep(&selector, Sweep::Delete).await?;
+            self.recent.lock().unwrap_or_else(PoisonError::into_inner).push(selector, Instant::now());
+            self.queue.done(number);
+        }
+        Ok(())
+    }
+
+    /// The same for one who has an invalidation to add: he waits for a write's time, not for all the others' too.
+    async fn catch_up_soon(self: &Arc<Self>) -> Result<u64, Fault> {
+        let caught_up = tokio::time::timeout(self.link.write_timeout, self.catch_up()).await;
+        caught_up.unwrap_or(Err(Fault::Timeout)).map(|()| 0)
+    }
+
+    /// Keeps an invalidation and sees to it that it is carried out even when nothing is read.
+    pub(super) fn keep(self: &Arc<Self>, selector: Selector) {
+        self.queue.push(selector);
+        if !self.draining.swap(true, Ordering::AcqRel) {
+            spawn(drain(Arc::downgrade(self)));
+        }
+    }
+}
+
 /// Carries out what waits as soon as the server can be reached.
-pub(super) async fn drain(redis: Weak<Redis>) {
+async fn drain(redis: Weak<Redis>) {
     const PAUSE: Duration = Duration::from_millis(50);
     loop {
         tokio::time::sleep(PAUSE).await;

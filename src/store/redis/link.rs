@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use fred::clients::WithOptions;
 use fred::error::Error;
-use fred::prelude::{Client, ClientLike, ClusterInterface, EventInterface, FredResult, Server, Value};
+use fred::prelude::{Client, ClientLike, ClusterInterface, EventInterface, FredResult, FromValue, Server, Value};
 use fred::types::{ClusterHash, CustomCommand};
 use tokio::sync::Semaphore;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
@@ -192,6 +192,18 @@ impl Link {
         key: &str,
         arguments: Vec<Value>,
     ) -> Result<i64, Fault> {
+        self.run_for(lane, limit, script, key, arguments).await
+    }
+
+    /// The same for a script whose answer is more than a number.
+    pub(super) async fn run_for<T: FromValue>(
+        self: &Arc<Self>,
+        lane: Lane,
+        limit: Duration,
+        script: &'static Script,
+        key: &str,
+        arguments: Vec<Value>,
+    ) -> Result<T, Fault> {
         let again = arguments.clone();
         let first = self.call(lane, limit, |client| evaluate(client, "EVALSHA", &script.sha1, key, arguments));
         match first.await {
@@ -331,13 +343,13 @@ impl Link {
 }
 
 /// Sends a script as a command by name: the client's own calls for scripts heed none of its options, deadline included.
-async fn evaluate(
+async fn evaluate<T: FromValue>(
     client: WithOptions<Client>,
     command: &'static str,
     script: &str,
     key: &str,
     arguments: Vec<Value>,
-) -> FredResult<i64> {
+) -> FredResult<T> {
     // The slot by its number: the key stands behind the script, where the client would not look for it.
     let command = CustomCommand::new_static(command, ClusterHash::from(key), false);
     let head = [Value::from(script), Value::from("1"), Value::from(key)];

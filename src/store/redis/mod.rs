@@ -5,11 +5,13 @@
 //! field of its own, `b` or `b:<digest>`, so that no read of an entry waits for it unasked. So one `DEL`, by anyone,
 //! removes all variants and ends the fill in flight. Beside them: `x`, when the entry is of no more use; `g`,
 //! the labels it is cleared by; `k`, the full key where the name is hashed; `o`, the variants from old to new. Every
-//! key has a time to live.
+//! key has a time to live. `w` says that somebody waits for the lease, and `u` until when those who wait are told that the
+//! key proved uncacheable.
 //!
 //! **A fill is fenced by its lease.** The lease is taken before the fetch and stored entries need it; an invalidation
 //! deletes the record, lease and all, so what was fetched before it can no longer be stored. A node that misses while
-//! another holds the lease gets [`StoreError::Leased`]: it fetches for its client and stores nothing.
+//! another holds the lease gets [`Leased::Held`], and is told when the record changes. A lease holds for two seconds and is
+//! renewed while its fetch lasts, so that nobody waits long for a process that was killed.
 //!
 //! **Invalidations find fills in flight by the same way as entries.** The key is noted in the indexes of its path, tags
 //! and category together with the lease, before the fetch may begin, so an invalidation by any of them deletes the
@@ -32,6 +34,7 @@ mod fault;
 mod finding;
 mod gather;
 mod health;
+mod hearing;
 mod inspect;
 mod kept;
 mod large;
@@ -50,6 +53,7 @@ mod talk;
 mod tls;
 mod tracking;
 mod trouble;
+mod under_way;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -64,26 +68,27 @@ pub use self::examine::{Examination, ExamineError, examine};
 pub use self::finding::{Finding, Gravity};
 pub(in crate::store) use self::names::Names;
 pub use self::tls::RedisTls;
-pub(in crate::store) use self::tracking::{Listener, News};
+pub(in crate::store) use self::tracking::News;
 pub use self::trouble::Trouble;
 
 use self::arrival::Acquaintance;
 use self::clear::{Spared, Sweep};
-use self::fault::Fault;
 use self::health::Knowledge;
-use self::kept::{Kept, drain};
+use self::hearing::Hearing;
+use self::kept::Kept;
 use self::link::{Link, State};
 use self::queue::Queue;
 use self::recent::Recent;
 use self::sentinel::Watch;
-use self::tracking::Access;
+use self::tracking::{Access, Listener};
 use crate::clock::Clock;
 use crate::invalidation::{Cleared, Selector};
 use crate::key::Key;
 use crate::store::reads::Reads;
 use crate::store::wire::Packing;
 use crate::store::{
-    BoxFuture, Fence, Found, Health, Inspected, Labels, Lease, Put, Reply, Store, StoreError, Stored, VariantId,
+    BoxFuture, Claim, Fence, Found, Health, Inspected, Labels, Lease, Leased, Put, Reply, Store, StoreError, Stored,
+    Unused, VariantId,
 };
 
 /// How long a count of everything is good for.
@@ -95,11 +100,13 @@ const COUNT_WITHIN: Duration = Duration::from_secs(5);
 pub struct RedisStore {
     redis: Arc<Redis>,
     reads: Arc<Reads>,
+    /// Ends with the store.
+    _listener: Listener,
 }
 
 struct Redis {
     link: Arc<Link>,
-    access: Access,
+    hearing: Hearing,
     names: Names,
     clock: Clock,
     queue: Queue,
@@ -122,15 +129,16 @@ impl RedisStore {
     /// [`RedisConfigError`] when the configuration cannot be used.
     pub async fn connect(config: RedisConfig, clock: Clock) -> Result<Self, RedisConfigError> {
         // No entry has another method, so the indexes' changes are not told.
-        let tracked = format!("{}:GET:", config.key_prefix);
+        let names = Names::new(&config.key_prefix);
+        let tracked = [format!("{}:GET:", config.key_prefix), names.news()];
         let client = config.client_config()?;
         let watch = Watch::of(&client, config.connect_timeout);
         let access = Access::new(client, tracked, config.connect_timeout);
         let link = Link::open(&config).await?;
         let redis = Arc::new(Redis {
             link,
-            access,
-            names: Names::new(&config.key_prefix),
+            hearing: Hearing::default(),
+            names,
             clock,
             queue: Queue::default(),
             draining: AtomicBool::new(false),
@@ -154,7 +162,18 @@ impl RedisStore {
         } else {
             spawn(explain(Arc::downgrade(&redis.link), config));
         }
-        Ok(Self { redis, reads: Arc::default() })
+        redis.renew_leases();
+        let reads = Arc::<Reads>::default();
+        let (hearer, heard) = (Arc::clone(&redis), Arc::clone(&reads));
+        let listener = Listener::spawn(access, Arc::clone(&redis.link), move |news| {
+            // What was sent before is joined by nobody who is woken by this.
+            match hearer.member(news) {
+                Some(member) => heard.pass(member),
+                None => heard.pass_all(),
+            }
+            hearer.hear(news);
+        });
+        Ok(Self { redis, reads, _listener: listener })
     }
 
     /// How often something in Redis proved to be no entry and was removed.
@@ -162,9 +181,14 @@ impl RedisStore {
         self.redis.garbage.load(Ordering::Relaxed)
     }
 
-    /// Hears of every change to a record of a `GET`, under the record's physical name, until the listener is dropped.
-    pub(in crate::store) fn listen(&self, hear: impl Fn(News<'_>) + Send + Sync + 'static) -> Listener {
-        Listener::spawn(self.redis.access.clone(), Arc::clone(&self.redis.link), hear)
+    /// Whether every change in Redis is told to this process, so that it may wait for one.
+    pub fn is_told(&self) -> bool {
+        self.redis.hearing.under_way.is_told()
+    }
+
+    /// Hears of every change to a record of a `GET`, under its whole name, from now on and before anybody is woken by it.
+    pub(in crate::store) fn share_news(&self, hear: impl Fn(News<'_>) + Send + 'static) {
+        self.redis.hearing.share(Box::new(hear));
     }
 
     /// What things are called here.
@@ -199,12 +223,7 @@ impl RedisStore {
         let down = self.redis.link.state() == State::Down;
         down.then(|| Reply::Now(Err(StoreError::Unavailable(self.redis.link.why()))))
     }
-}
 
-/// Looks at leases, for those who hear of changes.
-pub(in crate::store) struct Leases(Arc<Redis>);
-
-impl RedisStore {
     fn clear(&self, selector: &Selector, spared: Option<Spared>) -> Reply<Result<Cleared, StoreError>> {
         let kept = Kept::new(self.redis(), selector.clone(), spared);
         let (reads, selector) = (Arc::clone(&self.reads), selector.clone());
@@ -214,23 +233,6 @@ impl RedisStore {
             reads.pass_selected(&selector);
             Ok(cleared)
         }))
-    }
-
-    /// Looks at leases.
-    pub(in crate::store) fn leases(&self) -> Leases {
-        Leases(self.redis())
-    }
-}
-
-impl Leases {
-    /// Cuts the fill off unless the record of this name still holds the lease.
-    pub(in crate::store) fn look(&self, name: &str, token: u64, fence: Arc<Fence>) {
-        let (redis, name) = (Arc::clone(&self.0), self.0.names.member(name));
-        spawn(async move {
-            if !redis.holds(&name, token).await {
-                fence.cut();
-            }
-        });
     }
 }
 
@@ -243,28 +245,44 @@ impl Store for RedisStore {
         self.shared_read(key, Some(*variant))
     }
 
-    fn lease(&self, key: &Key, labels: &Labels, fence: &Arc<Fence>) -> Reply<Result<Lease, StoreError>> {
-        let lease = || self.redis().lease(key.clone(), labels.clone(), Arc::clone(fence));
-        self.down().unwrap_or_else(|| Reply::Later(Box::pin(lease())))
+    fn lease(&self, key: &Key, labels: &Labels, fence: &Arc<Fence>, claim: Claim) -> Reply<Result<Leased, StoreError>> {
+        let name = key.physical();
+        // Before it is asked for: what changes from then on is heard.
+        self.redis.hearing.under_way.begin(&name, fence, Instant::now());
+        if let Some(refusal) = self.down() {
+            self.redis.hearing.under_way.without(&name, fence);
+            return refusal;
+        }
+        let (redis, fence) = (self.redis(), Arc::clone(fence));
+        let answer = self.redis().lease(key.clone(), labels.clone(), Arc::clone(&fence), claim);
+        Reply::Later(Box::pin(async move {
+            let answer = answer.await;
+            redis.settle(&name, fence, &answer);
+            answer
+        }))
     }
 
     fn put(&self, lease: Lease, put: Put) -> Reply<Result<Stored, StoreError>> {
-        match self.down() {
-            Some(refusal) => refusal,
-            None => {
-                let (redis, reads, key) = (self.redis(), Arc::clone(&self.reads), lease.key().clone());
-                Reply::Later(Box::pin(async move {
-                    let stored = redis.put(lease, put).await;
-                    reads.pass(key.as_str());
-                    stored
-                }))
-            }
+        self.redis.hearing.under_way.end(&lease.key().physical(), lease.fence());
+        if let Some(refusal) = self.down() {
+            return refusal;
         }
+        let (redis, reads) = (self.redis(), Arc::clone(&self.reads));
+        Reply::Later(Box::pin(async move {
+            let stored = redis.put(&lease, put).await;
+            reads.pass(lease.key().as_str());
+            if stored.is_err() {
+                // Others wait for it; whoever waits for this answer need not.
+                spawn(async move { redis.release(&lease, Unused::Abandoned).await });
+            }
+            stored
+        }))
     }
 
-    fn release(&self, lease: Lease) -> Reply<()> {
+    fn release(&self, lease: Lease, why: Unused) -> Reply<()> {
+        self.redis.hearing.under_way.end(&lease.key().physical(), lease.fence());
         let redis = self.redis();
-        Reply::Later(Box::pin(async move { redis.release(&lease).await }))
+        Reply::Later(Box::pin(async move { redis.release(&lease, why).await }))
     }
 
     fn remove(&self, key: &Key) -> Reply<Result<(), StoreError>> {
@@ -304,6 +322,21 @@ impl Store for RedisStore {
 }
 
 impl Redis {
+    /// Has the fill cut off when its lease is taken away, and renewed until then.
+    fn settle(self: &Arc<Self>, name: &str, fence: Arc<Fence>, answer: &Result<Leased, StoreError>) {
+        let under_way = &self.hearing.under_way;
+        match answer {
+            Ok(Leased::Yes(lease) | Leased::Uncacheable(Some(lease))) => {
+                let Some(token) = lease.token() else { return };
+                if under_way.leased(name, &fence, token) {
+                    self.look((name.to_owned(), token, fence));
+                }
+            }
+            Ok(Leased::Held(_)) => {}
+            Ok(Leased::Uncacheable(None)) | Err(_) => under_way.without(name, &fence),
+        }
+    }
+
     /// Whether records may be read and written: nothing waits to be carried out, and no outage has just ended.
     async fn ready(self: &Arc<Self>) -> Result<(), StoreError> {
         if self.queue.len() > 0 {
@@ -318,17 +351,6 @@ impl Redis {
         }
     }
 
-    /// Carries out what waits, oldest first.
-    async fn catch_up(self: &Arc<Self>) -> Result<(), Fault> {
-        let _turn = self.queue.turn.lock().await;
-        while let Some((number, selector)) = self.queue.first() {
-            self.sweep(&selector, Sweep::Delete).await?;
-            self.recent.lock().unwrap_or_else(PoisonError::into_inner).push(selector, Instant::now());
-            self.queue.done(number);
-        }
-        Ok(())
-    }
-
     async fn count(self: &Arc<Self>, selector: &Selector) -> Result<u64, StoreError> {
         if *selector != Selector::All {
             return Ok(self.sweep(selector, Sweep::Count).await?);
@@ -341,14 +363,6 @@ impl Redis {
         let count = counting.await.map_err(|_| StoreError::Timeout)??;
         *self.counted.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), count));
         Ok(count)
-    }
-
-    /// Keeps an invalidation and sees to it that it is carried out even when nothing is read.
-    fn keep(self: &Arc<Self>, selector: Selector) {
-        self.queue.push(selector);
-        if !self.draining.swap(true, Ordering::AcqRel) {
-            spawn(drain(Arc::downgrade(self)));
-        }
     }
 }
 
@@ -366,7 +380,7 @@ async fn explain(link: Weak<Link>, config: RedisConfig) {
     tracing::warn!(redis = %link.shown, %why, "Redis cannot be used; serving without it until it can");
 }
 
-/// This file owns the task that carries out what waits.
+/// This file owns the tasks that go on when nobody waits for them.
 fn spawn(task: impl Future<Output = ()> + Send + 'static) {
     // Without a runtime the process is ending, and its queue with it.
     if let Ok(runtime) = tokio::runtime::Handle::try_current() {

@@ -55,6 +55,11 @@ impl Names {
         format!("{}~m:{tag}", self.prefix)
     }
 
+    /// What changes whenever something is cleared. It never exists for long.
+    pub(super) fn news(&self) -> String {
+        format!("{}~news", self.prefix)
+    }
+
     /// Every index that a key with these labels belongs to.
     pub(super) fn indexes(&self, key: &Key, labels: &Labels) -> Vec<String> {
         let whole = key.as_str();

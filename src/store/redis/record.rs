@@ -13,14 +13,19 @@ use super::gather::gather;
 use super::large::patience;
 use super::link::Lane;
 use super::names::{full_key, labels};
-use super::scripts::{DROP, LEASE, PUT, REGISTER, RELEASE};
+use super::scripts::{DROP, LEASE, PUT, REGISTER, RELEASE, RENEW};
+use super::under_way::Ours;
 use crate::entry::Meta;
 use crate::key::Key;
 use crate::store::wire::{self, Written, names as vary};
-use crate::store::{Fence, Labels, Lease, Put, StoreError, Stored, VariantId};
+use crate::store::{Claim, Fence, Held, Labels, Lease, Leased, Put, StoreError, Stored, Unused, VariantId};
 
 /// How long a fill may take. Past it the key is free for others; a store after it still holds if nobody came.
-pub(super) const LEASE_FOR: Duration = Duration::from_secs(30);
+pub(super) const FILL_FOR: Duration = Duration::from_secs(30);
+/// How long a lease holds without being renewed: as long as others may wait for a process that is gone.
+const LEASE_FOR: Duration = Duration::from_secs(2);
+/// How long those who waited for a fetch are told that it proved uncacheable.
+const NOTE_FOR: Duration = Duration::from_secs(2);
 
 impl Redis {
     /// Says whether a record holds an entry, and deletes it when asked to: all of it, or all but the lease of this token.
@@ -46,46 +51,70 @@ impl Redis {
         key: Key,
         wanted: Labels,
         fence: Arc<Fence>,
-    ) -> Result<Lease, StoreError> {
+        claim: Claim,
+    ) -> Result<Leased, StoreError> {
         self.ready().await?;
         let token = self.token();
-        let take = self.take_lease(&key, &wanted, token);
-        let note = self.register(Lane::Read, &key, &wanted, LEASE_FOR);
+        let take = self.take_lease(&key, &wanted, token, claim);
+        let note = self.register(Lane::Read, &key, &wanted, FILL_FOR);
         let (taken, noted) = if self.link.clustered {
             (take.await, note.await)
         } else {
             // On one connection the order of sending is the order of execution.
             tokio::join!(biased; take, note)
         };
-        if !taken? {
-            return Err(StoreError::Leased);
-        }
+        let (beside_an_entry, uncacheable) = match taken? {
+            Taken::Yes { beside_an_entry, uncacheable } => (beside_an_entry, uncacheable),
+            Taken::No { uncacheable: true, .. } => return Ok(Leased::Uncacheable(None)),
+            Taken::No { holder, lasts, .. } => {
+                let changes = self.hearing.under_way.held(&key.physical(), &fence);
+                return Ok(Leased::Held(Held::new(holder, lasts, changes)));
+            }
+        };
         let lease = Lease::shared(key, wanted, fence, token);
         if let Err(fault) = noted {
-            self.release(&lease).await;
+            self.release(&lease, Unused::Abandoned).await;
             return Err(fault.into());
         }
-        Ok(lease)
+        let lease = if beside_an_entry { lease.beside_an_entry() } else { lease };
+        Ok(if uncacheable { Leased::Uncacheable(Some(lease)) } else { Leased::Yes(lease) })
     }
 
-    async fn take_lease(self: &Arc<Self>, key: &Key, wanted: &Labels, token: u64) -> Result<bool, Fault> {
+    async fn take_lease(
+        self: &Arc<Self>,
+        key: &Key,
+        wanted: &Labels,
+        token: u64,
+        claim: Claim,
+    ) -> Result<Taken, Fault> {
         let name = self.names.record(key);
         let arguments = vec![
             text(&token.to_string()),
-            text(&LEASE_FOR.as_millis().to_string()),
+            text(&FILL_FOR.as_millis().to_string()),
             text(full_key(key)),
             text(&labels(wanted)),
+            text(if claim == Claim::Firm { "f" } else { "y" }),
+            text(&LEASE_FOR.as_millis().to_string()),
         ];
         let limit = self.link.lease_timeout();
-        let first = self.link.run(Lane::Read, limit, &LEASE, &name, arguments.clone()).await;
-        let taken = match first {
+        let first = self.link.run_for(Lane::Read, limit, &LEASE, &name, arguments.clone()).await;
+        let answer: Vec<String> = match first {
             Err(fault) if fault.is_wrong_type() => {
                 self.discard(key).await;
-                self.link.run(Lane::Read, limit, &LEASE, &name, arguments).await
+                self.link.run_for(Lane::Read, limit, &LEASE, &name, arguments).await
             }
             answer => answer,
-        };
-        Ok(taken? == 1)
+        }?;
+        Taken::parse(&answer).ok_or_else(|| Fault::Refused("an answer of the lease script is not understood".into()))
+    }
+
+    /// Has a lease hold on. One that is gone cuts its fill off.
+    pub(super) async fn renew(self: &Arc<Self>, (name, token, fence): &Ours) {
+        let arguments = vec![text(&token.to_string()), text(&LEASE_FOR.as_millis().to_string())];
+        let name = self.names.member(name);
+        if let Ok(0) = self.link.run(Lane::Read, self.link.read_timeout, &RENEW, &name, arguments).await {
+            fence.cut();
+        }
     }
 
     async fn register(
@@ -106,7 +135,7 @@ impl Redis {
     }
 
     /// Stores an entry under its lease.
-    pub(super) async fn put(self: Arc<Self>, lease: Lease, put: Put) -> Result<Stored, StoreError> {
+    pub(super) async fn put(self: &Arc<Self>, lease: &Lease, put: Put) -> Result<Stored, StoreError> {
         let Some(token) = lease.token() else { return Ok(Stored::LeaseLost) };
         self.ready().await?;
         let (entry, packing) = (Arc::clone(&put.entry), self.packing);
@@ -117,8 +146,8 @@ impl Redis {
         let limit = self.link.write_timeout;
         // Before the entry, so that no index forgets a key that still lives.
         self.register(Lane::Write, lease.key(), &labels, lifetime).await?;
-        if lease.fence().is_closed() || self.was_cleared_unseen(&lease, meta).await? {
-            self.release(&lease).await;
+        if lease.fence().is_closed() || self.was_cleared_unseen(lease, meta).await? {
+            self.release(lease, Unused::Abandoned).await;
             return Ok(Stored::LeaseLost);
         }
         let (lane, limit) = match &written.body {
@@ -152,12 +181,11 @@ impl Redis {
             .link
             .call(Lane::Write, limit, |client| async move { client.hget::<Option<String>, _, _>(name, "l").await });
         let held = held.await?.unwrap_or_default();
-        let deadline = held.rsplit_once(':').and_then(|(_, deadline)| deadline.parse::<u64>().ok());
+        let taken = held.split(':').nth(1).and_then(|taken| taken.parse::<u64>().ok());
         // Without a lease the store is refused anyway.
-        let Some(deadline) = deadline else { return Ok(true) };
+        let Some(taken) = taken else { return Ok(true) };
         // Nodes of a Cluster have clocks of their own.
-        let margin = if self.link.clustered { 1000 } else { 0 };
-        let taken = deadline.saturating_sub(LEASE_FOR.as_millis() as u64 + margin);
+        let taken = taken.saturating_sub(if self.link.clustered { 1000 } else { 0 });
         let cleared = gather(marks.into_iter().map(|mark| {
             self.link.call(Lane::Write, limit, |client| async move { client.get::<Option<u64>, _>(mark).await })
         }));
@@ -181,12 +209,13 @@ impl Redis {
     }
 
     /// Gives a lease back.
-    pub(super) async fn release(self: &Arc<Self>, lease: &Lease) {
+    pub(super) async fn release(self: &Arc<Self>, lease: &Lease, why: Unused) {
         let Some(token) = lease.token() else { return };
+        let note = if why == Unused::Uncacheable { NOTE_FOR } else { Duration::ZERO };
         let name = self.names.record(lease.key());
+        let arguments = vec![text(&token.to_string()), text(&note.as_millis().to_string())];
         // One that cannot be given back ends by itself.
-        let _ =
-            self.link.run(Lane::Write, self.link.write_timeout, &RELEASE, &name, vec![text(&token.to_string())]).await;
+        let _ = self.link.run(Lane::Write, self.link.write_timeout, &RELEASE, &name, arguments).await;
     }
 
     /// A token that no other lease has: the standard library seeds its hashers from the system's randomness.
@@ -195,6 +224,29 @@ impl Redis {
         hasher.write_u64(self.clock.now().as_millis());
         hasher.write_u64(self.tokens.fetch_add(1, Ordering::Relaxed));
         hasher.finish()
+    }
+}
+
+/// What the lease script says.
+#[derive(Debug, PartialEq, Eq)]
+enum Taken {
+    Yes { beside_an_entry: bool, uncacheable: bool },
+    No { holder: u64, lasts: Duration, uncacheable: bool },
+}
+
+impl Taken {
+    fn parse(answer: &[String]) -> Option<Self> {
+        match answer {
+            [taken, stored, uncacheable] if taken == "1" => {
+                Some(Self::Yes { beside_an_entry: stored == "1", uncacheable: uncacheable == "1" })
+            }
+            [_, holder, lasts, uncacheable] => Some(Self::No {
+                holder: holder.parse().ok()?,
+                lasts: Duration::from_millis(lasts.parse().ok()?),
+                uncacheable: uncacheable == "1",
+            }),
+            _ => None,
+        }
     }
 }
 

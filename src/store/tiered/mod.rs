@@ -20,18 +20,16 @@
 #[cfg(test)]
 mod model;
 mod tier;
-mod under_way;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use self::tier::Tier;
-use self::under_way::UnderWay;
-use super::redis::{Listener, News, RedisStore};
+use super::redis::{News, RedisStore};
 use super::{
-    BoxFuture, Fence, Found, Health, Inspected, Labels, Lease, MemoryStore, Near, Put, Record, Reply, Store,
-    StoreError, Stored, VariantId,
+    BoxFuture, Claim, Fence, Found, Health, Inspected, Labels, Lease, Leased, MemoryStore, Near, Put, Record, Reply,
+    Store, StoreError, Stored, Unused, VariantId,
 };
 use crate::clock::Clock;
 use crate::invalidation::{Cleared, Selector};
@@ -52,9 +50,6 @@ pub struct NearConfig {
 pub struct TieredStore {
     tier: Arc<Tier>,
     redis: RedisStore,
-    under_way: Arc<UnderWay>,
-    /// Ends with the store.
-    _listener: Listener,
 }
 
 impl Default for NearConfig {
@@ -64,29 +59,21 @@ impl Default for NearConfig {
 }
 
 impl TieredStore {
-    /// Memory in front of this Redis. Needs a tokio runtime, on which it listens for changes.
+    /// Memory in front of this Redis.
     pub fn new(near: NearConfig, redis: RedisStore, clock: Clock) -> Self {
         let tier = Arc::new(Tier::new(MemoryStore::with_clock(near.max_bytes, clock.clone()), near, clock));
-        let under_way = Arc::<UnderWay>::default();
-        let (names, hearer, fills, leases) = (redis.names(), tier.clone(), under_way.clone(), redis.leases());
-        let listener = redis.listen(move |news| match news {
+        let (names, hearer) = (redis.names(), Arc::clone(&tier));
+        redis.share_news(move |news| match news {
             News::Up => hearer.trust(true),
-            News::Down => {
-                hearer.trust(false);
-                fills.cut_all();
-            }
-            News::Flushed => {
-                hearer.forget_all();
-                fills.cut_all();
-            }
+            News::Down => hearer.trust(false),
+            News::Flushed => hearer.forget_all(),
             News::Changed(name) => {
                 if let Some(name) = std::str::from_utf8(name).ok().and_then(|name| names.member_of(name)) {
                     hearer.forget_named(name);
-                    fills.changed(name).into_iter().for_each(|(fence, token)| leases.look(name, token, fence));
                 }
             }
         });
-        Self { tier, redis, under_way, _listener: listener }
+        Self { tier, redis }
     }
 
     /// Whether changes in Redis are told, so that copies may be relied on.
@@ -117,14 +104,14 @@ impl Store for TieredStore {
         self.read(key, Some(*variant))
     }
 
-    fn lease(&self, key: &Key, labels: &Labels, fence: &Arc<Fence>) -> Reply<Result<Lease, StoreError>> {
-        let answer = self.watched(key, fence, self.redis.lease(key, labels, fence));
+    fn lease(&self, key: &Key, labels: &Labels, fence: &Arc<Fence>, claim: Claim) -> Reply<Result<Leased, StoreError>> {
+        let answer = self.redis.lease(key, labels, fence, claim);
         if self.tier.is_trusted() {
             return answer;
         }
         let alone = Lease::local(key.clone(), labels.clone(), Arc::clone(fence));
-        let without_redis = move |answer: Result<Lease, StoreError>| match answer {
-            Err(StoreError::Unavailable(_) | StoreError::Timeout) => Ok(alone),
+        let without_redis = move |answer: Result<Leased, StoreError>| match answer {
+            Err(StoreError::Unavailable(_) | StoreError::Timeout) => Ok(Leased::Yes(alone)),
             answer => answer,
         };
         match answer {
@@ -139,7 +126,6 @@ impl Store for TieredStore {
             return Reply::Now(Ok(stored.unwrap_or(Stored::LeaseLost)));
         }
         let (tier, key) = (&self.tier, lease.key().clone());
-        self.under_way.end(&key.physical(), lease.fence());
         later(self.redis.put(lease, put), || {
             let tier = Arc::clone(tier);
             // Not left to the message, which may come a moment later. A store without an answer may have happened too.
@@ -150,12 +136,11 @@ impl Store for TieredStore {
         })
     }
 
-    fn release(&self, lease: Lease) -> Reply<()> {
-        if lease.token().is_none() {
-            return Reply::Now(());
+    fn release(&self, lease: Lease, why: Unused) -> Reply<()> {
+        match lease.token() {
+            Some(_) => self.redis.release(lease, why),
+            None => Reply::Now(()),
         }
-        self.under_way.end(&lease.key().physical(), lease.fence());
-        self.redis.release(lease)
     }
 
     fn remove(&self, key: &Key) -> Reply<Result<(), StoreError>> {
@@ -239,30 +224,6 @@ impl TieredStore {
                 })
             };
             Reply::Later(Box::pin(self.tier.reads.join(key, variant, begin)))
-        })
-    }
-
-    /// Has the fill cut off when its lease is taken away, from before the lease is there.
-    fn watched(
-        &self,
-        key: &Key,
-        fence: &Arc<Fence>,
-        answer: Reply<Result<Lease, StoreError>>,
-    ) -> Reply<Result<Lease, StoreError>> {
-        let name = key.physical();
-        self.under_way.begin(&name, fence);
-        later(answer, || {
-            let (under_way, fence, leases) = (self.under_way.clone(), fence.clone(), self.redis.leases());
-            move |answer: Result<Lease, StoreError>| {
-                let token = answer.as_ref().ok().and_then(Lease::token);
-                let heard = under_way.settle(&name, &fence, token);
-                match token {
-                    Some(token) if heard => leases.look(&name, token, fence),
-                    None if heard => fence.cut(),
-                    _ => {}
-                }
-                answer
-            }
         })
     }
 }

@@ -13,7 +13,7 @@ if id ~= '' and redis.call('HGET', key, 'r') == ARGV[3] and redis.call('HSTRLEN'
   expires = math.max(expires, tonumber(redis.call('HGET', key, 'x') or '0') or 0)
   local before = redis.call('HGET', key, 'g') or ''
   if not string.find(before, labels, 1, true) then labels = before .. labels else labels = before end
-  redis.call('HDEL', key, 'l')
+  redis.call('HDEL', key, 'l', 'w', 'u')
 else
   local full = redis.call('HGET', key, 'k')
   redis.call('DEL', key)

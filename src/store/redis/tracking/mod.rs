@@ -1,7 +1,7 @@
 //! Hears of every change to a record, whoever makes it: writes, deletions, expiry, eviction, a flush.
 //!
 //! A connection of its own to every server that holds keys (every master of a Cluster) asks for `CLIENT TRACKING` of the
-//! prefix in broadcast mode; the server then names each key that changes, without having to remember who read it. These
+//! prefixes in broadcast mode; the server then names each key that changes, without having to remember who read it. These
 //! connections are one link: while all of them stand and the commands' connections are in use, the link is [`News::Up`].
 //! When one is lost, falls silent, or the servers are no longer the same, all are given up and made anew: what changed
 //! meanwhile was not heard, so whoever keeps copies empties himself at [`News::Down`] and again at [`News::Up`].
@@ -45,7 +45,7 @@ pub(in crate::store) enum News<'a> {
 }
 
 /// Listens until it is dropped.
-pub(in crate::store) struct Listener(tokio::task::JoinHandle<()>);
+pub(super) struct Listener(tokio::task::JoinHandle<()>);
 
 /// How to reach the servers and what to ask of them.
 #[derive(Clone)]
@@ -54,12 +54,12 @@ pub(super) struct Access {
     user: Option<String>,
     password: Option<String>,
     tls: Option<TlsConnector>,
-    prefix: String,
+    prefixes: [String; 2],
     connect_timeout: Duration,
 }
 
 impl Access {
-    pub(super) fn new(config: Config, prefix: String, connect_timeout: Duration) -> Self {
+    pub(super) fn new(config: Config, prefixes: [String; 2], connect_timeout: Duration) -> Self {
         let fixed = match config.server {
             ServerConfig::Centralized { server } => Some(Place::Tcp(server)),
             ServerConfig::Unix { path } => Some(Place::Unix(path)),
@@ -67,7 +67,7 @@ impl Access {
             _ => None,
         };
         let tls = config.tls.map(|tls| tls.connector);
-        Self { fixed, user: config.username, password: config.password, tls, prefix, connect_timeout }
+        Self { fixed, user: config.username, password: config.password, tls, prefixes, connect_timeout }
     }
 
     /// Every server that holds keys, in order.

@@ -65,7 +65,8 @@ impl Wire {
             let user = access.user.as_deref().unwrap_or("default");
             hello.extend([b"AUTH", user.as_bytes(), password.as_bytes()]);
         }
-        let track = [b"CLIENT", b"TRACKING".as_slice(), b"ON", b"BCAST", b"PREFIX", access.prefix.as_bytes()];
+        let mut track: Vec<&[u8]> = vec![b"CLIENT", b"TRACKING", b"ON", b"BCAST"];
+        track.extend(access.prefixes.iter().flat_map(|prefix| [b"PREFIX", prefix.as_bytes()]));
         let commands = [command(&hello), command(&track)].concat();
         self.say(&commands).await?;
         for _ in 0..2 {
