@@ -119,7 +119,7 @@ async fn busy<S: Store>(rig: &Rig<S>, server: &RedisServer, other: &Rig<RedisSto
         let lease = rig.lease(&page("GET:/given/back?q", "x").tag("t")).await.unwrap();
         assert!(other.lease(&page("GET:/given/back?q", "x")).await.is_err());
         everything_is_mortal(server, "a lease");
-        rig.store.release(lease).wait().await;
+        rig.release(lease).await;
         // A tag that only the response names, whose note is looked for.
         let lease = rig.lease(&page("GET:/late", "x")).await.unwrap();
         rig.put(lease, &page("GET:/late", "x").tag("late")).await.unwrap();
