@@ -66,8 +66,10 @@ fn keys(words: &[String]) -> Option<&[String]> {
             &words[3..4]
         }
         "UNLINK" | "DEL" => &words[1..],
-        "HGET" | "HSET" | "HDEL" | "HEXISTS" | "HSTRLEN" | "TYPE" | "GET" | "SET" | "PTTL" | "PEXPIRE"
-        | "PEXPIREAT" | "ZADD" | "ZREM" | "ZRANGE" | "ZSCORE" | "ZREMRANGEBYSCORE" | "ZCARD" => &words[1..2],
+        "HGET" | "HKEYS" | "HSET" | "HSETNX" | "HDEL" | "HEXISTS" | "HSTRLEN" | "TYPE" | "GET" | "SET" | "PTTL"
+        | "PEXPIRE" | "PEXPIREAT" | "ZADD" | "ZREM" | "ZRANGE" | "ZSCORE" | "ZREMRANGEBYSCORE" | "ZSCAN" | "ZCARD" => {
+            &words[1..2]
+        }
         _ => return None,
     })
 }
