@@ -103,6 +103,16 @@ impl Rig {
         self.log.lock().unwrap().iter().filter(|line| line.contains(part)).count()
     }
 
+    /// Waits until the log has a line for the end of every outage that it has one for the beginning of.
+    pub(crate) async fn is_said_to_end(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.logged("Redis is used again") != self.logged("Redis is not used") + self.logged("Redis fails again")
+        {
+            assert!(Instant::now() < deadline, "an outage that does not end in\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Waits until the log has such a line.
     pub(crate) async fn logs(&self, part: &str) {
         let deadline = Instant::now() + PATIENCE;
