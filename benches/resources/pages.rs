@@ -10,7 +10,7 @@ use larder::clock::{Clock, Timestamp};
 use larder::entry::{Entry, Meta, Terms};
 use larder::invalidation::{Category, Tag};
 use larder::key::Key;
-use larder::store::{Fence, Labels, Put, RedisConfig, RedisStore, Store, Stored};
+use larder::store::{Claim, Fence, Labels, Leased, Put, RedisConfig, RedisStore, Store, Stored};
 
 use crate::redis_server::RedisServer;
 
@@ -69,7 +69,9 @@ pub(crate) fn entry(text: &str, body: Bytes, tags: &[&str]) -> Entry {
 pub(crate) async fn fill(store: &impl Store, entry: Entry) {
     let (key, fence) = (entry.meta().key.clone(), Arc::<Fence>::default());
     let labels = Labels { category: None, tags: entry.meta().tags.clone() };
-    let lease = store.lease(&key, &labels, &fence).wait().await.unwrap();
+    let Leased::Yes(lease) = store.lease(&key, &labels, &fence, Claim::Firm).wait().await.unwrap() else {
+        panic!("nobody else fills it")
+    };
     let now: Timestamp = entry.meta().received_at;
     let put = Put { entry: Arc::new(entry), variant: None, max_variants: 16, now };
     assert_eq!(store.put(lease, put).wait().await.unwrap(), Stored::Yes);
